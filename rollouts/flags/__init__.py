@@ -1,0 +1,1 @@
+"""Flags: what they are, what they evaluate to, and how they reach every SDK."""

@@ -1,0 +1,161 @@
+"""Which bucket a unit falls into, as every GrowthBook SDK computes it.
+
+FNV-1a with 32 bits over UTF-16 code units, each xor-ed whole, because the browsers' SDK
+walks `charCodeAt`; a loop over UTF-8 bytes agrees with it on ASCII only.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+OFFSET = 0x811C9DC5
+PRIME = 0x01000193
+MASK = 0xFFFFFFFF
+
+_NATIVE_UTF16 = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
+_LONGEST_DECIMAL = 10  # digits of 2**32 - 1
+
+Range = tuple[float, float]
+
+
+def fnv(text: str, state: int = OFFSET) -> int:
+    """The hash of a text, continued from the state a text before it left.
+
+    >>> fnv("ab") == fnv("b", fnv("a"))
+    True
+    """
+    units: Iterable[int] = text.encode() if text.isascii() else _utf16_units(text)
+    for unit in units:
+        state = ((state ^ unit) * PRIME) & MASK
+    return state
+
+
+def _utf16_units(text: str) -> Iterable[int]:
+    """Code units, lone surrogates included, since attributes come from JavaScript strings."""
+    return memoryview(text.encode(_NATIVE_UTF16, "surrogatepass")).cast("H")
+
+
+def bucket(seed: str, value: str, version: int) -> float | None:
+    """The bucket in [0, 1) of a value under a seed; None for an unknown hash version.
+
+    Version 1 has 1,000 buckets and is biased across seeds; version 2 has 10,000 and hashes twice.
+
+    >>> bucket("", "a", 1), bucket("seed", "a", 2), bucket("abc", "def", 99)
+    (0.22, 0.0505, None)
+    """
+    if version == 2:
+        return fnv(str(fnv(value, fnv(seed)))) % 10_000 / 10_000
+    if version == 1:
+        return fnv(seed, fnv(value)) % 1_000 / 1_000
+    return None
+
+
+def bucket_ranges(
+    n_variations: int, coverage: float = 1.0, weights: Sequence[float] | None = None
+) -> list[Range]:
+    """The half-open range of buckets of each variation.
+
+    Coverage shrinks every range from its right end, so raising it moves nobody between
+    variations. Weights that are no split of 1 are replaced by equal ones.
+
+    >>> bucket_ranges(2, 0.5)
+    [(0.0, 0.25), (0.5, 0.75)]
+    """
+    share = min(max(coverage, 0.0), 1.0)
+    ranges, start = [], 0.0
+    for weight in normal_weights(n_variations, weights):
+        ranges.append((start, start + share * weight))
+        start += weight
+    return ranges
+
+
+def normal_weights(n_variations: int, weights: Sequence[float] | None) -> list[float]:
+    """The weights that bucketing uses: those given if they are a split of about 1, else equal."""
+    if weights is not None and is_split(weights, n_variations):
+        return list(weights)
+    return [1 / n_variations] * n_variations if n_variations > 0 else []
+
+
+def is_split(weights: Sequence[float], n_variations: int) -> bool:
+    """Whether there is one finite share of at least 0 per variation, summing to about 1."""
+    if len(weights) != n_variations or not all(is_number(w) and w >= 0 for w in weights):
+        return False
+    return 0.99 <= sum(map(float, weights)) <= 1.01
+
+
+def is_number(value: object) -> bool:
+    """Whether a value read from JSON is a number that a double can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:
+        return False
+
+
+def choose(n: float, ranges: Iterable[Range]) -> int:
+    """The variation whose range holds the bucket, or -1.
+
+    >>> choose(0.5, [(0, 0.5), (0.5, 1)]), choose(0.4, [(0, 0.25), (0.5, 0.75)])
+    (1, -1)
+    """
+    for index, (start, end) in enumerate(ranges):
+        if start <= n < end:
+            return index
+    return -1
+
+
+def in_namespace(value: str, namespace: tuple[str, float, float]) -> bool:
+    """Whether a unit lies in its part of a namespace, the old form of mutual exclusion."""
+    name, start, end = namespace
+    n = bucket("__" + name, value, 1)
+    return n is not None and start <= n < end
+
+
+def buckets(seed: str, values: Sequence[str], version: int) -> NDArray[np.float64] | None:
+    """`bucket` of many values at once, shape (len(values),); None for an unknown version."""
+    if version not in (1, 2):
+        return None
+    units, lengths = _unit_matrix(values)
+    if version == 1:
+        states = _fold(units, lengths, np.full(len(values), OFFSET, dtype=np.uint32))
+        tail = np.frombuffer(bytes(_utf16_units(seed)), dtype=np.uint16)
+        for unit in tail:
+            states = (states ^ np.uint32(unit)) * np.uint32(PRIME)
+        return np.asarray(states % 1_000 / 1_000, dtype=np.float64)
+    states = _fold(units, lengths, np.full(len(values), fnv(seed), dtype=np.uint32))
+    return np.asarray(_fold_decimal(states) % 10_000 / 10_000, dtype=np.float64)
+
+
+def _unit_matrix(values: Sequence[str]) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
+    """Code units, one value a row, padded on the right, shape (n, longest), and the lengths."""
+    encoded = [value.encode(_NATIVE_UTF16, "surrogatepass") for value in values]
+    lengths = np.array([len(text) // 2 for text in encoded], dtype=np.intp)
+    width = int(lengths.max(initial=0))
+    padded = b"".join(text.ljust(2 * width, b"\0") for text in encoded)
+    return np.frombuffer(padded, dtype=np.uint16).reshape(len(values), width), lengths
+
+
+def _fold(
+    units: NDArray[np.uint16], lengths: NDArray[np.intp], states: NDArray[np.uint32]
+) -> NDArray[np.uint32]:
+    """Each row's units folded into its state; uint32 wraps around as the hash wants."""
+    shortest = int(lengths.min(initial=units.shape[1]))
+    for column in range(units.shape[1]):
+        folded = (states ^ units[:, column]) * np.uint32(PRIME)
+        states = folded if column < shortest else np.where(column < lengths, folded, states)
+    return states
+
+
+def _fold_decimal(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The hash of each number's decimal text."""
+    states = np.full(len(numbers), OFFSET, dtype=np.uint32)
+    for place in range(_LONGEST_DECIMAL - 1, -1, -1):
+        power = np.uint32(10**place)
+        digits = numbers // power
+        folded = (states ^ (digits % 10 + np.uint32(ord("0")))) * np.uint32(PRIME)
+        states = np.where((digits > 0) | (place == 0), folded, states)
+    return states
