@@ -1,0 +1,1 @@
+"""Snapshot and tolerances to verdict to action."""

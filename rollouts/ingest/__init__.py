@@ -1,0 +1,1 @@
+"""Wire formats to accepted events to the journal."""

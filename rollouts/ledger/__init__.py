@@ -1,0 +1,1 @@
+"""Journal to per-unit totals and sums, by offset."""

@@ -1,0 +1,1 @@
+"""The rollout: variations, ramp of stages, locked plan, states."""

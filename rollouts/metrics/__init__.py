@@ -1,0 +1,1 @@
+"""The catalogue: what is counted, per which unit, which way is good."""

@@ -1,0 +1,190 @@
+"""What a metric counts: which events, from whom, added up how, and which way is good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from math import isfinite
+from typing import Any
+
+from rollouts.errors import Fault, Invalid
+
+
+class Aggregation(StrEnum):
+    """How one unit's outcomes become one number."""
+
+    ANY = "any"  # 1 if there was one, else 0
+    COUNT = "count"
+    SUM = "sum"
+    RATIO = "ratio"  # one sum over another, the unit as cluster
+
+
+class Direction(StrEnum):
+    """Which way is good for the customer."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+class Operator(StrEnum):
+    """How a property is compared."""
+
+    IS = "is"
+    IS_NOT = "is_not"
+    IN = "in"
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+    EXISTS = "exists"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Something that happened to a unit, as it was understood."""
+
+    name: str
+    at: datetime
+    value: float | None = None
+    channel: str = ""
+    properties: Mapping[str, Any] | None = None
+    is_trusted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition on an outcome's property."""
+
+    property: str
+    operator: Operator = Operator.IS
+    value: Any = None
+
+    def holds(self, properties: Mapping[str, Any]) -> bool:
+        """Whether the properties pass; a missing property passes only `is_not`."""
+        if self.property not in properties:
+            return self.operator is Operator.IS_NOT
+        held = properties[self.property]
+        match self.operator:
+            case Operator.IS:
+                return bool(held == self.value)
+            case Operator.IS_NOT:
+                return bool(held != self.value)
+            case Operator.IN:
+                return isinstance(self.value, list | tuple) and held in self.value
+            case Operator.EXISTS:
+                return held is not None
+        if not _is_number(held) or not _is_number(self.value):
+            return False
+        return bool(held >= self.value if self.operator is Operator.AT_LEAST else held <= self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Which outcomes: by event name, channel and properties; and which number they carry."""
+
+    event: str
+    filters: tuple[Filter, ...] = ()
+    channels: tuple[str, ...] = ()  # empty: any channel
+    value_property: str = ""  # empty: the outcome's own value
+
+    def takes(self, outcome: Outcome) -> bool:
+        """Whether this outcome is one of those meant."""
+        if outcome.name != self.event:
+            return False
+        if self.channels and outcome.channel not in self.channels:
+            return False
+        return all(item.holds(outcome.properties or {}) for item in self.filters)
+
+    def number(self, outcome: Outcome) -> float | None:
+        """The number the outcome carries; None if it carries none that can be added."""
+        held = outcome.value
+        if self.value_property:
+            held = (outcome.properties or {}).get(self.value_property)
+        return float(held) if held is not None and _is_number(held) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One version of a metric. Immutable: a change makes a new version."""
+
+    numerator: Selector
+    aggregation: Aggregation
+    direction: Direction
+    denominator: Selector | None = None
+    denominator_aggregation: Aggregation = Aggregation.COUNT  # count or sum
+    numerator_aggregation: Aggregation = Aggregation.SUM  # of a ratio: count or sum
+    window: timedelta | None = None  # after first exposure; None: as long as data come
+    cap: float | None = None  # most that one unit may count for
+    allow_negative: bool = False
+    allow_untrusted: bool = False
+    harm_unit: str = "events"  # what one unit of harm is called: contacts, orders, minutes
+
+    def __post_init__(self) -> None:
+        faults = tuple(_faults_of(self))
+        if faults:
+            raise Invalid(f"The definition does not fit together: {faults[0].problem}", faults=faults)
+
+    @property
+    def harm_sign(self) -> int:
+        """+1 where more is worse for the customer, -1 where less is."""
+        return 1 if self.direction is Direction.DOWN else -1
+
+    @property
+    def events(self) -> frozenset[str]:
+        """Names of the events that can change this metric."""
+        both = (self.numerator, self.denominator)
+        return frozenset(item.event for item in both if item is not None)
+
+    def per_unit(self, outcomes: Iterable[Outcome], first_at: datetime) -> tuple[float, float]:
+        """One unit's (numerator, denominator) from its own outcomes since its first exposure.
+
+        The denominator is 1 for all but ratios. Outcomes before the exposure or past the
+        window do not count, nor do untrusted ones unless the definition allows them.
+        """
+        until = first_at + self.window if self.window is not None else None
+        held = [
+            item
+            for item in outcomes
+            if item.at >= first_at
+            and (until is None or item.at < until)
+            and (item.is_trusted or self.allow_untrusted)
+        ]
+        if self.aggregation is not Aggregation.RATIO:
+            return self._capped(_add(self.aggregation, self.numerator, held, self.allow_negative)), 1.0
+        assert self.denominator is not None
+        top = _add(self.numerator_aggregation, self.numerator, held, self.allow_negative)
+        bottom = _add(self.denominator_aggregation, self.denominator, held, False)
+        return self._capped(top), bottom
+
+    def _capped(self, value: float) -> float:
+        return min(value, self.cap) if self.cap is not None else value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _add(how: Aggregation, selector: Selector, held: list[Outcome], negative: bool) -> float:
+    taken = [item for item in held if selector.takes(item)]
+    if how is Aggregation.ANY:
+        return 1.0 if taken else 0.0
+    if how is Aggregation.COUNT:
+        return float(len(taken))
+    numbers = (selector.number(item) for item in taken)
+    return sum(value for value in numbers if value is not None and (negative or value >= 0))
+
+
+def _faults_of(definition: Definition) -> Iterable[Fault]:
+    if not definition.numerator.event:
+        yield Fault("numerator.event", "name the event that is counted")
+    if definition.aggregation is Aggregation.RATIO and definition.denominator is None:
+        yield Fault("denominator", "a ratio needs a denominator")
+    if definition.aggregation is not Aggregation.RATIO and definition.denominator is not None:
+        yield Fault("denominator", "only a ratio has a denominator")
+    if definition.cap is not None and not (isfinite(definition.cap) and definition.cap > 0):
+        yield Fault("cap", "a cap must be above 0")
+    if definition.window is not None and definition.window <= timedelta(0):
+        yield Fault("window_seconds", "a window must be longer than 0")
+    for name in ("numerator_aggregation", "denominator_aggregation"):
+        if getattr(definition, name) not in (Aggregation.COUNT, Aggregation.SUM):
+            yield Fault(name, "parts of a ratio are counts or sums")

@@ -1,0 +1,1 @@
+"""Outbox to webhooks and Apprise."""

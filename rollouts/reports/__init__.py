@@ -1,0 +1,1 @@
+"""Pages and charts, read from snapshots only."""

@@ -1,0 +1,1 @@
+"""Runs the analysis for a rollout and stores immutable snapshots."""

@@ -1,0 +1,1 @@
+"""What harm the organisation tolerates; each rollout locks its own copy."""

@@ -1,0 +1,1 @@
+"""Shared by views: problem+json, who may call, paging, the base page."""
