@@ -1,0 +1,180 @@
+"""Surveys: who answered, and what the silent could change at most.
+
+Those who answer are not those who were asked. The difference among answers is shown only
+beside bounds that hold whatever the silent would have said.
+"""
+
+from dataclasses import dataclass
+from math import isclose, sqrt
+
+from scipy import optimize, stats
+
+from analysis.effect import Undecided
+from analysis.arguments import counts, finite, open_share, same_length
+from analysis.quality import Check, State, judged
+from analysis.summary import Summary
+
+
+def survey_response(
+    asked: tuple[int, ...] | list[int],
+    answered: tuple[int, ...] | list[int],
+    *,
+    alpha: float = 0.01,
+) -> Check:
+    """Whether the variations differ in how many answered.
+
+    asked, answered: units by variation, shape (k,), k >= 2. alpha: false alarms, in (0, 1).
+
+    Pearson's chi-square without continuity correction; Fisher's exact test for two variations
+    with fewer than 5 expected in a cell. A difference is a warning: the answers then come from
+    different people, and only the bounds are fair. Raises ValueError for counts that do not fit.
+
+    >>> survey_response([1000, 1000], [300, 220]).state
+    <State.WARNING: 'warning'>
+    """
+    sent, held = counts("asked", asked, 2), counts("answered", answered, 2)
+    same_length(asked=sent, answered=held)
+    check = judged(
+        "survey response",
+        _response_p_value(sent, held),
+        alpha=alpha,
+        broken=f"the shares who answered differ ({_shares(sent, held)}): compare the bounds instead",
+        fine=f"the shares who answered are alike ({_shares(sent, held)})",
+    )
+    if check.state is State.BROKEN:
+        return Check(check.name, State.WARNING, check.reason, check.p_value)
+    return check
+
+
+def _response_p_value(sent: list[int], held: list[int]) -> float | Undecided:
+    silent = [a - b for a, b in zip(sent, held, strict=True)]
+    if min(silent) < 0:
+        raise ValueError(f"answered {held} exceeds asked {sent}")
+    if min(sent) == 0:
+        return Undecided("a variation has not been asked at all", needs="sent surveys")
+    if not sum(held) or not sum(silent):
+        return 1.0
+    expected = stats.contingency.expected_freq([held, silent])
+    if expected.min() >= 5:
+        return float(stats.chi2_contingency([held, silent], correction=False).pvalue)
+    if len(sent) > 2:
+        return Undecided("too few answers to compare the variations", needs="more answers")
+    return float(stats.fisher_exact([held, silent]).pvalue)
+
+
+def _shares(sent: list[int], held: list[int]) -> str:
+    return " and ".join(
+        f"{b / a:.1%}" if a else "none asked" for a, b in zip(sent, held, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the difference among all who were asked can be, treatment minus control.
+
+    low, high: worst and best case over every possible answer of the silent, in score points.
+    outer_low, outer_high: an interval that covers the true difference with chance `level`.
+    among_answers: the difference among those who answered, which trusts them to be typical.
+    tipping_point: mean score the silent treated would need to undo `among_answers`, if the
+    silent controls resemble those who answered; None when no score on the scale would.
+    """
+
+    low: float
+    high: float
+    outer_low: float
+    outer_high: float
+    level: float
+    among_answers: float
+    tipping_point: float | None
+    n_control: int
+    n_treatment: int
+    method: str = "Manski's bounds with Imbens and Manski's interval"
+
+
+def survey_bounds(
+    control: Summary,
+    treatment: Summary,
+    *,
+    asked: tuple[int, int],
+    scale: tuple[float, float],
+    level: float = 0.95,
+) -> Bounds | Undecided:
+    """Worst and best case of a survey's effect, whatever the silent would have said.
+
+    control, treatment: sums of the answers, in score points. asked: units asked, control first.
+    scale: lowest and highest possible score. level: of the outer interval, in (0, 1).
+
+    Raises ValueError if answers exceed the asked or leave the scale. Sources: Horowitz &
+    Manski (2000), JASA 95:77-84; Imbens & Manski (2004), Econometrica 72:1845-1857.
+
+    >>> c, t = Summary.of([4, 5, 3, 4]), Summary.of([5, 4, 5, 5])
+    >>> b = survey_bounds(c, t, asked=(5, 5), scale=(1, 5))
+    >>> round(b.low, 2), round(b.high, 2)
+    (-0.2, 1.4)
+    """
+    open_share("level", level)
+    low, high = finite("scale", scale[0]), finite("scale", scale[1])
+    if low >= high:
+        raise ValueError(f"scale must rise from lowest to highest score, not {scale}")
+    for arm, sent in zip((control, treatment), asked, strict=True):
+        _check_answers(arm, sent, low, high)
+    if min(control.n, treatment.n) < 1 or min(asked) < 2:
+        return Undecided("a variation has no answers yet", needs="answers from both variations")
+    worst = _difference(_filled(control, asked[0], high), _filled(treatment, asked[1], low))
+    best = _difference(_filled(control, asked[0], low), _filled(treatment, asked[1], high))
+    reach = _imbens_manski(best[0] - worst[0], max(worst[1], best[1]), level)
+    return Bounds(
+        low=worst[0],
+        high=best[0],
+        outer_low=max(worst[0] - reach * worst[1], low - high),
+        outer_high=min(best[0] + reach * best[1], high - low),
+        level=level,
+        among_answers=treatment.mean - control.mean,
+        tipping_point=_tipping_point(control, treatment, asked[1], low, high),
+        n_control=asked[0],
+        n_treatment=asked[1],
+    )
+
+
+def _check_answers(arm: Summary, sent: int, low: float, high: float) -> None:
+    if arm.n > sent:
+        raise ValueError(f"asked is {sent}, fewer than the {arm.n} who answered")
+    slack = 1e-9 * max(abs(low), abs(high))
+    if arm.n and not low - slack <= arm.mean <= high + slack:
+        raise ValueError(f"scale is {low} to {high}, but a mean answer is {arm.mean}")
+
+
+def _filled(arm: Summary, sent: int, score: float) -> Summary:
+    """The arm if every silent unit had given this score."""
+    silent = sent - arm.n
+    return arm + Summary(silent, silent * score, silent * score * score)
+
+
+def _difference(control: Summary, treatment: Summary) -> tuple[float, float]:
+    """Difference of means and its standard error."""
+    variance = control.variance / control.n + treatment.variance / treatment.n
+    return treatment.mean - control.mean, sqrt(variance)
+
+
+def _imbens_manski(width: float, error: float, level: float) -> float:
+    """Standard errors to add to each end, so that the true value is covered."""
+    two_sided = float(stats.norm.isf((1 - level) / 2))
+    if error == 0 or isclose(width, 0, abs_tol=1e-12):
+        return two_sided
+
+    def excess(reach: float) -> float:
+        return float(stats.norm.cdf(reach + width / error) - stats.norm.cdf(-reach)) - level
+
+    one_sided = float(stats.norm.isf(1 - level))
+    # Far apart ends need the one-sided value, touching ones the two-sided value.
+    return float(optimize.brentq(excess, one_sided - 1e-9, two_sided + 1e-9))
+
+
+def _tipping_point(
+    control: Summary, treatment: Summary, asked: int, low: float, high: float
+) -> float | None:
+    silent = asked - treatment.n
+    if not silent:
+        return None
+    score = (control.mean * asked - treatment.total) / silent
+    return score if low <= score <= high else None
