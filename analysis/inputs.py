@@ -1,0 +1,114 @@
+"""What every comparison asks of its sums first: are they usable, and is the level a level?"""
+
+from collections.abc import Iterable
+from math import isfinite
+
+from scipy.special import ndtri, stdtr, stdtrit
+
+from analysis.effect import Effect, Scale, Undecided, Validity
+from analysis.summary import PairSummary, Summary
+
+BROKEN = Undecided(
+    "some values are missing or infinite, so their sum says nothing",
+    needs="a clean feed: leave missing values out and count them",
+)
+CONSTANT = Undecided(
+    "every unit has the same value in both variations, so chance cannot be judged",
+    needs="units whose values differ",
+)
+NO_BASELINE = Undecided(
+    "the control's value cannot be told from zero, so a relative change means nothing yet",
+    needs="more units, or the absolute difference",
+)
+UNBOUNDED = Undecided("the effect cannot be bounded yet", needs="more units")
+
+
+def check_level(level: float) -> None:
+    """Raise ValueError unless level is a confidence level in (0, 1)."""
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
+
+
+def unusable(control: Summary, treatment: Summary, *, least: int = 2) -> Undecided | None:
+    """Why two summaries cannot be compared, or None if they can.
+
+    least: units that each variation needs.
+    Raises ValueError if a number of units is negative.
+    """
+    sums = (control.total, control.squares, treatment.total, treatment.squares)
+    return _unusable(control.n, treatment.n, sums, least)
+
+
+def unusable_pairs(
+    control: PairSummary, treatment: PairSummary, *, least: int = 2
+) -> Undecided | None:
+    """As `unusable`, for two values per unit."""
+    sums = [s for a in (control, treatment) for s in (a.x_total, a.y_total, a.xx, a.yy, a.xy)]
+    return _unusable(control.n, treatment.n, sums, least)
+
+
+def _unusable(control: int, treatment: int, sums: Iterable[float], least: int) -> Undecided | None:
+    for name, n in (("control", control), ("treatment", treatment)):
+        if n < 0:
+            raise ValueError(f"{name}: n must not be negative, it is {n}")
+    if not all(map(isfinite, sums)):
+        return BROKEN
+    for name, n in (("control", control), ("treatment", treatment)):
+        if n < least:
+            return too_few(name, n, least)
+    return None
+
+
+def too_few(name: str, n: int, least: int) -> Undecided:
+    """The answer where a variation has too few units."""
+    seen = "no units" if n == 0 else "only 1 unit" if n == 1 else f"only {n} units"
+    return Undecided(f"{name} has {seen} so far", needs=f"at least {least} in each variation")
+
+
+def z_quantile(level: float) -> float:
+    """The normal quantile of a two-sided interval: 1.96 for 0.95."""
+    return -float(ndtri((1 - level) / 2))
+
+
+def t_quantile(level: float, degrees: float) -> float:
+    """Student's quantile of a two-sided interval."""
+    return -float(stdtrit(degrees, (1 - level) / 2))
+
+
+def t_p_value(statistic: float, degrees: float) -> float:
+    """Two-sided chance of a t statistic this far from zero."""
+    return min(1.0, 2 * float(stdtr(degrees, -abs(statistic))))
+
+
+def fixed_effect(
+    estimate: float,
+    low: float,
+    high: float,
+    *,
+    scale: Scale,
+    level: float,
+    units: tuple[int, int],
+    method: str,
+    p_value: float | None = None,
+    assumptions: tuple[str, ...] = (),
+    validity: Validity = Validity.FIXED,
+) -> Effect | Undecided:
+    """An effect valid for one look; rounding never puts the estimate outside its interval.
+
+    Answers Undecided where a limit does not exist (it is infinite or not a number).
+    """
+    if not (isfinite(estimate) and isfinite(low) and isfinite(high)):
+        return UNBOUNDED
+    low, high = min(low, estimate), max(high, estimate)
+    return Effect(
+        estimate,
+        low,
+        high,
+        scale,
+        validity,
+        level,
+        *units,
+        method=method,
+        p_value=p_value,
+        assumptions=assumptions,
+    )
