@@ -1,0 +1,75 @@
+"""Definitions as JSON: the form that plans hash and the store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from rollouts.metrics.model import (
+    Aggregation,
+    Definition,
+    Direction,
+    Filter,
+    Operator,
+    Selector,
+)
+
+
+def to_dict(definition: Definition) -> dict[str, Any]:
+    """A definition as plain JSON; `from_dict` gives an equal one back."""
+    return {
+        "numerator": _selector_to_dict(definition.numerator),
+        "aggregation": definition.aggregation.value,
+        "good": definition.direction.value,
+        "denominator": _selector_to_dict(definition.denominator) if definition.denominator else None,
+        "numerator_aggregation": definition.numerator_aggregation.value,
+        "denominator_aggregation": definition.denominator_aggregation.value,
+        "window_seconds": definition.window.total_seconds() if definition.window else None,
+        "cap": definition.cap,
+        "allow_negative": definition.allow_negative,
+        "allow_untrusted": definition.allow_untrusted,
+        "harm_unit": definition.harm_unit,
+    }
+
+
+def from_dict(held: Mapping[str, Any]) -> Definition:
+    """The definition that `to_dict` wrote."""
+    seconds = held["window_seconds"]
+    return Definition(
+        numerator=_selector_from_dict(held["numerator"]),
+        aggregation=Aggregation(held["aggregation"]),
+        direction=Direction(held["good"]),
+        denominator=_selector_from_dict(held["denominator"]) if held["denominator"] else None,
+        numerator_aggregation=Aggregation(held["numerator_aggregation"]),
+        denominator_aggregation=Aggregation(held["denominator_aggregation"]),
+        window=timedelta(seconds=seconds) if seconds else None,
+        cap=held["cap"],
+        allow_negative=held["allow_negative"],
+        allow_untrusted=held["allow_untrusted"],
+        harm_unit=held["harm_unit"],
+    )
+
+
+def _selector_to_dict(selector: Selector) -> dict[str, Any]:
+    return {
+        "event": selector.event,
+        "filters": [
+            {"property": item.property, "operator": item.operator.value, "value": item.value}
+            for item in selector.filters
+        ],
+        "channels": list(selector.channels),
+        "value_property": selector.value_property,
+    }
+
+
+def _selector_from_dict(held: Mapping[str, Any]) -> Selector:
+    return Selector(
+        event=held["event"],
+        filters=tuple(
+            Filter(item["property"], Operator(item["operator"]), item["value"])
+            for item in held["filters"]
+        ),
+        channels=tuple(held["channels"]),
+        value_property=held["value_property"],
+    )
