@@ -1,0 +1,89 @@
+"""A definition as a sentence that a product manager can check."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rollouts.metrics.model import Aggregation, Definition, Filter, Operator, Selector
+
+_COMPARED = {
+    Operator.IS: "is",
+    Operator.IS_NOT: "is not",
+    Operator.IN: "is one of",
+    Operator.AT_LEAST: "is at least",
+    Operator.AT_MOST: "is at most",
+}
+
+
+def meaning(definition: Definition) -> str:
+    """What is counted, of whom and for how long.
+
+    >>> from rollouts.metrics.model import Direction, Selector
+    >>> meaning(Definition(Selector("order"), Aggregation.ANY, Direction.UP))
+    'Share of customers with at least one "order" event after first exposure.'
+    """
+    what = _what(definition)
+    when = f"within {_span(definition.window)} of" if definition.window else "after"
+    text = f"{what} {when} first exposure"
+    if definition.cap is not None:
+        text += f", at most {definition.cap:g} per customer"
+    return text + "."
+
+
+def kind(definition: Definition) -> str:
+    """The kind of number, in two or three words."""
+    return {
+        Aggregation.ANY: "share of customers",
+        Aggregation.COUNT: "count per customer",
+        Aggregation.SUM: "amount per customer",
+        Aggregation.RATIO: "ratio of two sums",
+    }[definition.aggregation]
+
+
+def _what(definition: Definition) -> str:
+    top = _selected(definition.numerator)
+    match definition.aggregation:
+        case Aggregation.ANY:
+            return f"Share of customers with at least one {top} event"
+        case Aggregation.COUNT:
+            return f"Number of {top} events per customer"
+        case Aggregation.SUM:
+            return f"Sum of {_number(definition.numerator)} of {top} events per customer"
+    assert definition.denominator is not None
+    upper = _part(definition.numerator, definition.numerator_aggregation)
+    lower = _part(definition.denominator, definition.denominator_aggregation)
+    return f"{upper} over {lower.lower()}, the customer as cluster,"
+
+
+def _part(selector: Selector, how: Aggregation) -> str:
+    if how is Aggregation.COUNT:
+        return f"Number of {_selected(selector)} events"
+    return f"Sum of {_number(selector)} of {_selected(selector)} events"
+
+
+def _number(selector: Selector) -> str:
+    return f'"{selector.value_property}"' if selector.value_property else "the value"
+
+
+def _selected(selector: Selector) -> str:
+    text = f'"{selector.event}"'
+    if selector.channels:
+        text += f" ({', '.join(selector.channels)})"
+    if selector.filters:
+        text += f" where {' and '.join(_filter(item) for item in selector.filters)}"
+    return text
+
+
+def _filter(item: Filter) -> str:
+    if item.operator is Operator.EXISTS:
+        return f"{item.property} is given"
+    return f"{item.property} {_COMPARED[item.operator]} {item.value!r}"
+
+
+def _span(window: timedelta) -> str:
+    seconds = window.total_seconds()
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= size and seconds % size == 0:
+            count = round(seconds / size)
+            return f"{count} {name}" + ("" if count == 1 else "s")
+    return f"{seconds:g} seconds"
