@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from rollouts.flags.evaluation.hashing import (
     bucket,
     bucket_ranges,
+    bucketer,
     buckets,
     choose,
     fnv,
+    fnv_of_decimal,
     in_namespace,
     normal_weights,
 )
@@ -67,6 +69,18 @@ def test_bucket_equals_the_sdk(seed, value, version):
 def test_hash_continues_from_a_prefix(start, end):
     """A seed's state may be kept and continued, which halves the work of version 2."""
     assert fnv(end, fnv(start)) == fnv1a32(start + end)
+
+
+@given(any_text, any_text, st.sampled_from([1, 2, 3]))
+def test_settled_seed_changes_nothing(seed, value, version):
+    """A rule's own bucketer is the same function."""
+    assert bucketer(seed, version)(value) == bucket(seed, value, version)
+
+
+@given(st.integers(0, 2**32 - 1) | st.integers(0, 2_000_000) | st.just(10**9))
+def test_decimals_are_hashed_as_their_text(number):
+    """The table of three digits takes the same steps."""
+    assert fnv_of_decimal(number) == fnv1a32(str(number))
 
 
 @given(st.integers(1, 5), st.floats(-1, 2), st.none() | weights)
