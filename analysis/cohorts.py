@@ -1,0 +1,334 @@
+"""From a table of units to summary rows, by Ibis on DuckDB: only sums leave the table.
+
+Rows of one unit are first gathered into one (see `Kind` for how), so a file may hold a row per
+unit, per day or per event. A unit that was seen in two variations is left out; a missing value is
+left out and counted, never read as zero.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+
+from analysis.histogram import Histogram
+from analysis.moments import Moments
+from analysis.rows import Events, Kind, MetricColumn, Row, Times
+from analysis.summary import PairSummary, Summary
+
+Segment = tuple[str, str] | None
+
+UNIT, VARIATION = "unit_", "variation_"
+NO_SEGMENT = "(none)"
+
+
+@ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
+def fsum(values: float) -> float:  # type: ignore[empty-body]
+    """DuckDB's compensated sum: the order of rows and threads hardly shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exposures:
+    """Who was seen where.
+
+    counts: units per variation, without crossed ones. crossed: units seen in two variations or
+    more. unnamed: rows without a unit or a variation. rows: all rows.
+    """
+
+    counts: dict[str, int]
+    crossed: int
+    unnamed: int
+    rows: int
+
+
+def read(source: str | Path | Any) -> Any:
+    """An Ibis table of a CSV or Parquet file (compressed or not); a table is given back as it is.
+
+    Raises ValueError for another kind of file and FileNotFoundError for none.
+    """
+    if not isinstance(source, str | Path):
+        return source
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(path)
+    database = ibis.duckdb.connect()
+    if {".parquet", ".pq"} & set(path.suffixes):
+        return database.read_parquet(path)
+    if {".csv", ".tsv", ".txt"} & set(path.suffixes):
+        return database.read_csv(path)
+    raise ValueError(f"source: neither CSV nor Parquet: {path.name}")
+
+
+def guess_kind(source: str | Path | Any, column: str) -> Kind:
+    """A proportion if the column holds only 0, 1, true, false and gaps, a mean otherwise."""
+    table = read(source)
+    value = _number(table, column)
+    others = table.filter(value.notnull() & ~value.isin([0.0, 1.0])).count()
+    return Kind.MEAN if others.to_pyarrow().as_py() else Kind.PROPORTION
+
+
+def exposures(source: str | Path | Any, *, unit: str, variation: str) -> Exposures:
+    """Count units per variation, and those that cannot be used."""
+    table = read(source)
+    _check_columns(table, (unit, variation))
+    named = _named(table, unit, variation)
+    seen = named.group_by(UNIT).agg(n=named[VARIATION].nunique(), variation=named[VARIATION].min())
+    groups = seen.group_by(crossed=seen.n > 1, name=seen.variation).agg(units=seen.count())
+    rows = groups.to_pyarrow().to_pylist()
+    n_rows, n_named = (t.count().to_pyarrow().as_py() for t in (table, named))
+    return Exposures(
+        counts={
+            row["name"]: row["units"]
+            for row in sorted(rows, key=lambda row: row["name"])
+            if not row["crossed"]
+        },
+        crossed=sum(row["units"] for row in rows if row["crossed"]),
+        unnamed=n_rows - n_named,
+        rows=n_rows,
+    )
+
+
+def summarise(
+    source: str | Path | Any,
+    *,
+    unit: str,
+    variation: str,
+    metrics: Sequence[MetricColumn],
+    segments: Sequence[str] = (),
+) -> list[Row]:
+    """One row per variation and metric, whole and for every value of every segment column.
+
+    source: an Ibis table on DuckDB, or the path of a CSV or Parquet file.
+    unit, variation, segments: columns of the randomised unit, its variation and its attributes.
+    Raises ValueError naming a column that is absent or does not hold numbers.
+
+    >>> table = ibis.memtable(
+    ...     {"who": [1, 2, 3, 4], "arm": ["a", "a", "b", "b"], "won": [0, 1, 1, 1]}
+    ... )
+    >>> won = MetricColumn("won", Kind.PROPORTION, "won")
+    >>> rows = summarise(table, unit="who", variation="arm", metrics=[won])
+    >>> [(row.variation, row.sums.mean) for row in rows]
+    [('a', 0.5), ('b', 1.0)]
+    """
+    table = read(source)
+    wanted = [c for m in metrics for c in (m.column, m.other, *m.covariates) if c is not None]
+    _check_columns(table, (unit, variation, *segments, *wanted))
+    if len({metric.name for metric in metrics}) < len(metrics):
+        raise ValueError("metrics: two have the same name")
+    rows = _usable(_named(table, unit, variation), metrics)
+    units, caps = _capped(_per_unit(rows, metrics, segments).cache(), metrics)
+    found: list[Row] = []
+    for at, segment in enumerate((None, *segments)):
+        groups = [VARIATION] if segment is None else [VARIATION, f"s{at - 1}"]
+        found += _group_rows(rows, units, metrics, segment, groups, caps)
+    order = {metric.name: i for i, metric in enumerate(metrics)}
+    return sorted(found, key=lambda r: (order[r.metric], r.segment or ("", ""), r.variation))
+
+
+def _check_columns(table: Any, columns: Sequence[str]) -> None:
+    for column in columns:
+        if column not in table.columns:
+            raise ValueError(f"no column {column!r}; there are: {', '.join(table.columns)}")
+
+
+def _number(table: Any, column: str) -> Any:
+    """A column as numbers; NaN counts as missing, true as 1."""
+    kind = table[column].type()
+    if not (kind.is_numeric() or kind.is_boolean()):
+        raise ValueError(f"column {column!r} does not hold numbers")
+    value = table[column].cast("float64")
+    return value.isnan().ifelse(None, value)
+
+
+def _named(table: Any, unit: str, variation: str) -> Any:
+    """Rows that name a unit and a variation."""
+    named = table.filter(table[unit].notnull() & table[variation].notnull())
+    return named.mutate(**{UNIT: named[unit], VARIATION: named[variation].cast("string")})
+
+
+def _usable(rows: Any, metrics: Sequence[MetricColumn]) -> Any:
+    """Each metric's usable value per row as v0, v1, ..., its second as w0, ..., covariates as c0_0.
+
+    A value is usable if every column of its metric has one that can be; o0, ... is 1 where one
+    cannot be. Otherwise both are null.
+    """
+    columns: dict[str, Any] = {}
+    for i, metric in enumerate(metrics):
+        first = _number(rows, metric.column)
+        second = None if metric.other is None else _number(rows, metric.other)
+        whole = [first] if second is None else [first, second]
+        odd = _impossible(metric.kind, first, second).fill_null(False)
+        for value in whole:
+            odd |= value.isinf().fill_null(False)
+        keep = ~odd
+        for value in whole:
+            keep &= value.notnull()
+        columns |= {f"v{i}": keep.ifelse(first, None), f"o{i}": odd.cast("int64")}
+        if second is not None:
+            columns[f"w{i}"] = keep.ifelse(second, None)
+        for j, name in enumerate(metric.covariates):
+            covariate = _number(rows, name)
+            columns[f"c{i}_{j}"] = covariate.isinf().ifelse(None, covariate)
+    return rows.mutate(**columns)
+
+
+def _impossible(kind: Kind, first: Any, second: Any) -> Any:
+    """Whether a row's value cannot be, given the kind of its metric."""
+    if kind is Kind.PROPORTION:
+        return ~first.isin([0.0, 1.0])
+    if kind is Kind.COUNT:
+        return first < 0
+    if kind is Kind.RATIO:
+        return second < 0
+    if kind is Kind.TIME:
+        return (first < 0) | ~second.isin([0.0, 1.0])
+    return ibis.literal(False)
+
+
+def _per_unit(rows: Any, metrics: Sequence[MetricColumn], segments: Sequence[str]) -> Any:
+    """One row per unit seen in one variation only, numbered by `code`."""
+    columns = {VARIATION: rows[VARIATION].min(), "seen": rows[VARIATION].nunique()}
+    for j, segment in enumerate(segments):
+        columns[f"s{j}"] = rows[segment].cast("string").min().fill_null(NO_SEGMENT)
+    for i, metric in enumerate(metrics):
+        columns |= _gathered(rows, i, metric)
+        for j in range(len(metric.covariates)):
+            columns[f"c{i}_{j}"] = rows[f"c{i}_{j}"].mean()
+    units = rows.group_by(UNIT).agg(**columns)
+    units = units.filter(units.seen == 1)
+    # A covariate that a unit lacks becomes the mean of all units: the same in every variation, so
+    # that it can neither bias nor sharpen the comparison.
+    filled = {
+        f"c{i}_{j}": units[f"c{i}_{j}"].fill_null(units[f"c{i}_{j}"].mean()).fill_null(0.0)
+        for i, metric in enumerate(metrics)
+        for j in range(len(metric.covariates))
+    }
+    return units.mutate(code=ibis.row_number(), **filled)
+
+
+def _gathered(rows: Any, i: int, metric: MetricColumn) -> dict[str, Any]:
+    """How a unit's rows become one value, by kind."""
+    first, odd = rows[f"v{i}"], {f"o{i}": rows[f"o{i}"].max()}
+    if metric.kind is Kind.PROPORTION:
+        return {f"v{i}": first.max(), **odd}
+    if metric.kind in (Kind.COUNT, Kind.SUM):
+        return {f"v{i}": fsum(first), **odd}
+    if metric.kind is Kind.RATIO:
+        return {f"v{i}": fsum(first), f"w{i}": fsum(rows[f"w{i}"]), **odd}
+    if metric.kind is Kind.TIME:
+        happened = rows[f"w{i}"]
+        ended = (happened == 1).ifelse(first, None).min()
+        return {f"v{i}": ibis.coalesce(ended, first.max()), f"w{i}": happened.max(), **odd}
+    return {f"v{i}": first.mean(), **odd}
+
+
+def _capped(
+    units: Any, metrics: Sequence[MetricColumn]
+) -> tuple[Any, dict[int, tuple[float, float]]]:
+    """Units with long tails cut, and the lower and upper limit used per metric."""
+    asked = {
+        f"{name}{i}": value
+        for i, m in enumerate(metrics)
+        if m.cap_quantile is not None
+        for name, value in (
+            ("low", units[f"v{i}"].quantile(1 - m.cap_quantile)),
+            ("high", units[f"v{i}"].quantile(m.cap_quantile)),
+            ("least", units[f"v{i}"].min()),
+        )
+    }
+    limits = units.aggregate(**asked).to_pyarrow().to_pylist()[0] if asked else {}
+    caps: dict[int, tuple[float, float]] = {}
+    for i, metric in enumerate(metrics):
+        high = metric.cap if metric.cap is not None else inf
+        low = -inf
+        if limits.get(f"high{i}") is not None:
+            high = min(high, limits[f"high{i}"])
+            low = limits[f"low{i}"] if limits[f"least{i}"] < 0 else -inf
+        if high < inf:
+            caps[i] = low, high
+    cut = {f"v{i}": units[f"v{i}"].clip(lower=low, upper=high) for i, (low, high) in caps.items()}
+    return (units.mutate(**cut) if cut else units), caps
+
+
+def _group_rows(
+    rows: Any,
+    units: Any,
+    metrics: Sequence[MetricColumn],
+    segment: str | None,
+    groups: list[str],
+    caps: dict[int, tuple[float, float]],
+) -> Iterator[Row]:
+    """Every metric's row per variation, or per variation and value of one segment column."""
+    sums = {name: s for i, m in enumerate(metrics) for name, s in _sums(units, i, m).items()}
+    for group in units.group_by(groups).agg(**sums).to_pyarrow().to_pylist():
+        value = None if segment is None else (segment, str(group[groups[-1]]))
+        here = units.filter(*(units[name] == group[name] for name in groups))
+        for i, metric in enumerate(metrics):
+            yield Row(
+                variation=group[VARIATION],
+                segment=value,
+                metric=metric.name,
+                kind=metric.kind,
+                sums=_unpacked(rows, here, group, i, metric),
+                n=group[f"n{i}"],
+                n_missing=group[f"m{i}"],
+                n_odd=group[f"odd{i}"],
+                cap=caps[i][1] if i in caps else None,
+            )
+
+
+def _sums(units: Any, i: int, metric: MetricColumn) -> dict[str, Any]:
+    """The sums of one metric over a group of units: products of its k values, outcome first."""
+    value = units[f"v{i}"]
+    sums = {f"n{i}": value.count(), f"m{i}": value.isnull().sum(), f"odd{i}": units[f"o{i}"].sum()}
+    if not metric.summed:
+        return sums
+    values = [value, *(value.notnull().ifelse(units[name], None) for name in _others(i, metric))]
+    for a, one in enumerate(values):
+        sums[f"t{i}_{a}"] = fsum(one).fill_null(0.0)
+        for b in range(a, len(values)):
+            sums[f"p{i}_{a}_{b}"] = fsum(one * values[b]).fill_null(0.0)
+    return sums
+
+
+def _others(i: int, metric: MetricColumn) -> list[str]:
+    if metric.kind is Kind.RATIO:
+        return [f"w{i}"]
+    return [f"c{i}_{j}" for j in range(len(metric.covariates))]
+
+
+def _unpacked(
+    rows: Any, here: Any, group: dict[str, Any], i: int, metric: MetricColumn
+) -> Summary | PairSummary | Moments | Histogram | Events | Times:
+    """One metric's sums, or its distribution where its kind needs one."""
+    if metric.summed:
+        return _moments(group, i, 1 + len(_others(i, metric)))
+    here = here.filter(here[f"v{i}"].notnull())
+    if metric.kind is Kind.TIME:
+        return Times(*_arrays(here.select(f"v{i}", happened=here[f"w{i}"] == 1)))
+    if metric.per_event:
+        seen = rows.filter(rows[f"v{i}"].notnull()).select(UNIT, value=f"v{i}")
+        events = seen.join(here.select(UNIT, "code"), UNIT).order_by("value")
+        return Events(*_arrays(events.select("value", "code")))
+    counted = here.group_by(value=f"v{i}").agg(units=here.count()).order_by("value")
+    return Histogram(*_arrays(counted))
+
+
+def _moments(group: dict[str, Any], i: int, k: int) -> Summary | PairSummary | Moments:
+    n, totals = group[f"n{i}"], [group[f"t{i}_{a}"] for a in range(k)]
+    products = {(a, b): group[f"p{i}_{a}_{b}"] for a in range(k) for b in range(a, k)}
+    if k == 1:
+        return Summary(n, totals[0], products[0, 0])
+    if k == 2:
+        x, y = totals
+        return PairSummary(n, x, y, products[0, 0], products[1, 1], products[0, 1])
+    square = [[products[min(a, b), max(a, b)] for b in range(k)] for a in range(k)]
+    return Moments(n, np.array(totals), np.array(square))
+
+
+def _arrays(table: Any) -> list[Any]:
+    """A table's columns as NumPy arrays."""
+    return [column.to_numpy() for column in table.to_pyarrow().columns]
