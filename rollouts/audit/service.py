@@ -1,0 +1,87 @@
+"""Write what was done, in the transaction that does it; read it; prove it whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from rollouts.accounts.model import Actor
+from rollouts.audit import store
+from rollouts.audit.model import GENESIS, chained_hash, plain
+from rollouts.audit.store import AuditEntryRow
+
+list_entries = store.list_entries
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest link: whoever keeps a copy elsewhere can tell if the chain was rewritten."""
+
+    id: int
+    hash: str
+
+
+def record(
+    session: Session,
+    *,
+    actor: Actor,
+    action: str,
+    subject_kind: str,
+    subject: str,
+    before: Any = None,
+    after: Any = None,
+    reason: str = "",
+    now: datetime,
+) -> None:
+    """Append one entry. It stands or falls with the caller's transaction.
+
+    Call it after the change itself: on PostgreSQL the chain is locked from here to the commit.
+    """
+    session.flush()
+    store.lock_chain(session)
+    last_id, last_hash = store.get_head(session)
+    entry = AuditEntryRow(
+        id=last_id + 1,
+        at=now.astimezone(UTC),
+        actor_kind=str(actor.kind),
+        actor_id=_short(actor.id, 200),
+        actor_name=_short(actor.name, 200),
+        actor_role=str(actor.role),
+        action=action,
+        subject_kind=subject_kind,
+        subject=_short(subject, 400),
+        before=plain(before),
+        after=plain(after),
+        reason=plain(reason),
+        previous_hash=last_hash,
+    )
+    entry.hash = chained_hash(last_hash, entry.content())
+    session.add(entry)
+    session.flush()
+
+
+def _short(text: str, most: int) -> str:
+    return str(plain(text))[:most]
+
+
+def verify(session: Session) -> int | None:
+    """The id of the first entry that does not follow from those before it, or None.
+
+    An entry that was changed breaks at itself; one that was taken out breaks at the next. Entries
+    cut off the end cannot be missed from within: compare `head` with a copy kept elsewhere.
+    """
+    expected_id, previous_hash = 1, GENESIS
+    for entry in store.iterate(session):
+        follows = entry.id == expected_id and entry.previous_hash == previous_hash
+        if not follows or entry.hash != chained_hash(previous_hash, entry.content()):
+            return entry.id
+        expected_id, previous_hash = entry.id + 1, entry.hash
+    return None
+
+
+def get_head(session: Session) -> Head:
+    """The newest link of the chain, to be kept where the database's owner cannot reach."""
+    return Head(*store.get_head(session))
