@@ -4,20 +4,21 @@ Those who answer are not those who were asked. The difference among answers is s
 beside bounds that hold whatever the silent would have said.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose, sqrt
 
 from scipy import optimize, stats
 
-from analysis.effect import Undecided
 from analysis.arguments import counts, finite, open_share, same_length
+from analysis.effect import Undecided
 from analysis.quality import Check, State, judged
 from analysis.summary import Summary
 
 
 def survey_response(
-    asked: tuple[int, ...] | list[int],
-    answered: tuple[int, ...] | list[int],
+    asked: Sequence[int],
+    answered: Sequence[int],
     *,
     alpha: float = 0.01,
 ) -> Check:
