@@ -1,0 +1,230 @@
+"""The stop-loss boundary: alpha spent on the information reached, and a reserve without end.
+
+Nine tenths of alpha are spent by the locked deadline, at whatever looks are taken; one tenth
+pays for a bound that holds at every look for ever. No number of looks is planned, and nothing
+is simulated.
+
+Source: error spending, Lan & DeMets (1983), Biometrika 70, with the project's own spending
+function; the recursion is that of Armitage, McPherson & Rowe (1969); the reserve is a normal
+mixture bound, Robbins (1970), Howard et al. (2021), one-sided.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, replace
+from math import inf, isfinite, log, log1p, pi, sqrt
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+from scipy.optimize import brentq
+from scipy.special import ndtr
+
+Floats = NDArray[np.float64]
+
+PRIMARY = 0.9  # of alpha, spent by the deadline; the rest is the reserve's
+GROWTH = 1e-4  # information must grow by this share before a look counts
+POINTS = 301
+TAIL = 7.0  # standard deviations below 0 at which the grid starts
+RESOLVED = 3.0  # grid steps per kernel deviation under which the density is interpolated
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What one one-sided test has spent, and what its evidence must now exceed. Immutable.
+
+    alpha: false-stop rate of the whole test, in (0, 0.5).
+    planned: information at the deadline; only paces the spending, so 0.3 to 3 times the truth
+    is harmless. None: no deadline is known, and the reserve has all of alpha.
+    boundary: what the evidence must exceed at this look by the plan; infinite before the first
+    look, between spendings, and after the deadline.
+    reserve: what it must exceed at any look. looks: looks that counted. spent: alpha spent.
+
+    >>> spending = Spending(0.05, planned=60)
+    >>> for information in (10, 14, 20):
+    ...     spending = spending.advance(information)
+    ...     print(round(spending.boundary, 4), round(spending.reserve, 4))
+    2.6309 3.6139
+    2.49 3.5829
+    2.4247 3.5725
+    >>> spending.advance(60, deadline=True).spent
+    0.045...
+    """
+
+    alpha: float
+    planned: float | None = None
+    boundary: float = inf
+    reserve: float = inf
+    spent: float = 0.0
+    looks: int = 0
+    first: float | None = None  # information at the first look
+    information: float = 0.0  # at the last look that counted
+    held: float = inf  # that look's boundary
+    closed: bool = False  # the deadline has been spent
+    grid_information: float = 0.0
+    grid_boundary: float = inf
+    density: tuple[float, ...] = ()  # of the evidence not stopped so far, on the grid
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 0.5:
+            raise ValueError(f"alpha must be in (0, 0.5), not {self.alpha}")
+        if self.planned is not None and not (isfinite(self.planned) and self.planned > 0):
+            raise ValueError(f"planned must be finite and above 0, or None, not {self.planned}")
+
+    @property
+    def bound(self) -> float:
+        """The lower of the boundary and the reserve: what stops at this look."""
+        return min(self.boundary, self.reserve)
+
+    def advance(self, information: float, *, deadline: bool = False) -> Self:
+        """The state after a look at this information. The first call is the first usable look.
+
+        A look at which information did not grow by 0.01 % does not count: it repeats the last
+        boundary where information stood still, and leaves only the reserve where it shrank.
+        deadline: whether this is the locked plan's last look; the rest of alpha is spent then.
+        Raises ValueError unless information is finite and above 0.
+        """
+        if not (isfinite(information) and information > 0):
+            raise ValueError(f"information must be finite and above 0, not {information}")
+        first = self.first if self.first is not None else information
+        state = replace(self, first=first, reserve=_reserve(self, first, information))
+        if state._counts(information, deadline):
+            grown = max(information, self.information * (1 + GROWTH)) if deadline else information
+            return state._spend(grown, deadline)
+        still = abs(information - self.information) <= GROWTH * self.information
+        return replace(state, boundary=self.held if still else inf)
+
+    def _counts(self, information: float, deadline: bool) -> bool:
+        if self.closed:
+            return False
+        return deadline or information > self.information * (1 + GROWTH)
+
+    def _spend(self, information: float, deadline: bool) -> Self:
+        counted = replace(
+            self,
+            information=information,
+            looks=self.looks + 1,
+            closed=deadline,
+            boundary=inf,
+            held=inf,
+        )
+        target = self._target(information, deadline)
+        if target - self.spent <= 1e-12 * self.alpha:
+            return counted
+        solved, density = _step(self, information, target - self.spent)
+        return replace(
+            counted,
+            spent=target,
+            boundary=solved,
+            held=solved,
+            grid_information=information,
+            grid_boundary=solved,
+            density=tuple(density.tolist()),
+        )
+
+    def _target(self, information: float, deadline: bool) -> float:
+        """Alpha spent by the time this information is reached."""
+        if self.planned is None or self.first is None:
+            return 0.0
+        whole = PRIMARY * self.alpha
+        if deadline:
+            return whole
+        length = log(2 * max(1.5, self.planned / self.first))
+        reached = 0.8 * (1 + 3 * log(information / self.first)) / (1 + 3 * length)
+        return max(self.spent, whole * min(0.95, reached))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it; `from_dict` gives back exactly the same state."""
+        return {
+            "alpha": self.alpha,
+            "planned": self.planned,
+            "boundary": _to_json(self.boundary),
+            "reserve": _to_json(self.reserve),
+            "spent": self.spent,
+            "looks": self.looks,
+            "first": self.first,
+            "information": self.information,
+            "held": _to_json(self.held),
+            "closed": self.closed,
+            "grid_information": self.grid_information,
+            "grid_boundary": _to_json(self.grid_boundary),
+            "density": b64encode(np.asarray(self.density, dtype="<f8").tobytes()).decode("ascii"),
+        }
+
+    @classmethod
+    def from_dict(cls, held: dict[str, Any]) -> Self:
+        """The state that `to_dict` wrote. Raises KeyError where a part is missing."""
+        fields = dict(held)
+        for name in ("boundary", "reserve", "held", "grid_boundary"):
+            fields[name] = inf if held[name] is None else held[name]
+        fields["density"] = tuple(np.frombuffer(b64decode(held["density"]), dtype="<f8").tolist())
+        return cls(**fields)
+
+
+def _to_json(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _reserve(state: Spending, first: float, information: float) -> float:
+    share = state.alpha if state.planned is None else (1 - PRIMARY) * state.alpha
+    return reserve_bound(share, information, max((state.planned or 0.0) / 3, first))
+
+
+def reserve_bound(alpha: float, information: float, tuned_at: float) -> float:
+    """What a standardised statistic exceeds at some look, ever, with chance at most alpha.
+
+    information: reached so far; tuned_at: the information at which the bound is tightest.
+
+    >>> round(reserve_bound(0.005, 10, 20), 4)
+    3.6139
+    """
+    rho = -2 * log(2 * alpha) + log(1 - 2 * log(2 * alpha))
+    x = information * rho / tuned_at
+    return sqrt(2 * (1 + 1 / x) * log1p(sqrt(x + 1) / (2 * alpha)))
+
+
+def _step(state: Spending, information: float, spend: float) -> tuple[float, Floats]:
+    """The boundary at which exactly `spend` more is stopped, and the density of what is left."""
+    scale = sqrt(information)
+    if not state.density:
+        solved = _solve(lambda b: float(ndtr(-b)), spend)
+        points, _ = _grid(information, solved)
+        return solved, np.exp(-((points / scale) ** 2) / 2) / (sqrt(2 * pi) * scale)
+    kernel = sqrt(information - state.grid_information)
+    old, mass = _left(state, kernel)
+    solved = _solve(lambda b: float(mass @ ndtr((old - b * scale) / kernel)), spend)
+    points, _ = _grid(information, solved)
+    density = np.exp(-(((points[:, None] - old) / kernel) ** 2) / 2) @ mass
+    return solved, density / (sqrt(2 * pi) * kernel)
+
+
+def _solve(crossing: Any, spend: float) -> float:
+    return float(brentq(lambda b: crossing(b) - spend, -8.0, 40.0, xtol=1e-12, rtol=1e-14))
+
+
+def _grid(information: float, boundary: float) -> tuple[Floats, float]:
+    scale = sqrt(information)
+    points = np.linspace(-TAIL * scale, boundary * scale, POINTS)
+    return points, float(points[1] - points[0])
+
+
+def _left(state: Spending, kernel: float) -> tuple[Floats, Floats]:
+    """The last grid with its probabilities, finer where the kernel is narrower than its steps.
+
+    Without this, looks that follow each other within a few tenths of a per cent of information
+    would gain or lose probability at every step.
+    """
+    points, step = _grid(state.grid_information, state.grid_boundary)
+    density = np.asarray(state.density)
+    finer = int(np.ceil(RESOLVED * step / kernel))
+    if finer > 1:
+        curve = CubicSpline(points, density)
+        points = np.linspace(points[0], points[-1], (POINTS - 1) * finer + 1)
+        density = np.maximum(curve(points), 0.0)
+        step /= finer
+    mass = density * step
+    mass[0] /= 2
+    mass[-1] /= 2
+    return points, mass
