@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,22 @@ class Histogram:
         if not 1 <= rank <= self.n:
             raise IndexError(f"rank {rank} is outside 1 to {self.n}")
         return float(self.values[np.searchsorted(np.cumsum(self.counts), rank)])
+
+    def quantile(self, q: float) -> float:
+        """The value below which a share q of units lies, q in (0, 1); needs a unit.
+
+        Where that falls between two units, their average, so that the median is the usual one.
+
+        >>> Histogram.of([1, 2, 3, 10]).quantile(0.5)
+        2.5
+        """
+        if not 0 < q < 1:
+            raise ValueError(f"q must lie between 0 and 1, not {q}")
+        at = self.n * q
+        whole = round(at)
+        if abs(at - whole) < 1e-9 * self.n and 0 < whole < self.n:
+            return (self.at_rank(whole) + self.at_rank(whole + 1)) / 2
+        return self.at_rank(max(ceil(at), 1))
 
     def share(self, *, above: float | None = None, below: float | None = None) -> Summary:
         """Units at or above (or at or below) a value, as the summary of a proportion.

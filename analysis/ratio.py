@@ -4,6 +4,7 @@ The ratio is a sum over a sum, not a mean of ratios; a unit's numerator and deno
 together, so their covariance enters the variance (sample covariances, with n - 1).
 """
 
+from fractions import Fraction
 from math import sqrt
 
 from analysis.effect import Effect, Scale, Undecided
@@ -18,7 +19,7 @@ from analysis.inputs import (
 )
 from analysis.mean import relative_of, welch_degrees
 from analysis.mover import Limits, difference_limits, ratio_limits
-from analysis.summary import PairSummary
+from analysis.summary import ROUGH, ROUNDING, PairSummary
 
 NO_DENOMINATOR = Undecided(
     "the denominator cannot be told from zero, so the ratio has no bounds yet",
@@ -138,8 +139,16 @@ def ratio_variance(arm: PairSummary) -> float:
     0.333...
     """
     ratio = arm.x_total / arm.y_total
-    residual = arm.xx - 2 * ratio * arm.xy + ratio * ratio * arm.yy  # sums to 0, so it is centred
-    return max(residual, 0.0) * arm.n / (arm.n - 1) / (arm.y_total * arm.y_total)
+    whole = arm.xx + ratio * ratio * arm.yy
+    residual = whole - 2 * ratio * arm.xy  # x - ratio * y sums to 0, so this is centred
+    if residual < ROUGH * whole:
+        exact = Fraction(arm.x_total) / Fraction(arm.y_total)
+        residual = float(
+            Fraction(arm.xx) - 2 * exact * Fraction(arm.xy) + exact * exact * Fraction(arm.yy)
+        )
+    if residual < ROUNDING * whole:
+        return 0.0
+    return residual * arm.n / (arm.n - 1) / (arm.y_total * arm.y_total)
 
 
 def fieller(arm: PairSummary, *, level: float = 0.95) -> Limits | None:
@@ -162,7 +171,7 @@ def fieller(arm: PairSummary, *, level: float = 0.95) -> Limits | None:
 
 def _centred(arm: PairSummary) -> tuple[float, float, float]:
     """Centred sums of squares of x and y and of their products."""
-    return arm.x.centred, arm.y.centred, arm.xy - arm.x_total * arm.y_total / arm.n
+    return arm.x.centred, arm.y.centred, arm.centred
 
 
 def _g(arm: PairSummary, level: float) -> float:

@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import fsum
+from fractions import Fraction
+from math import fsum, isfinite
+
+ROUGH = 1e-3  # share of the sum of squares above which a plain difference keeps 12 digits
+ROUNDING = 1e-14  # share of the sum of squares below which a difference of floats is only rounding
+
+
+def centred_product(n: int, a_total: float, b_total: float, product: float, scale: float) -> float:
+    """Sum of products of deviations from the means: product - a_total * b_total / n.
+
+    Sums of a billion units cancel almost wholly where values are large beside their spread, so the
+    difference is then taken in exact arithmetic. scale: what the difference is small beside.
+
+    >>> total, squares = 3 * 10**9 + 3, 10**18 + (10**9 + 1) ** 2 + (10**9 + 2) ** 2
+    >>> centred_product(3, total, total, squares, squares)  # whole numbers lose nothing
+    2.0
+    """
+    plain = product - a_total * b_total / n
+    if not isfinite(plain) or abs(plain) > ROUGH * scale:
+        return float(plain)
+    exact = Fraction(product) - Fraction(a_total) * Fraction(b_total) / n
+    floats = isinstance(product, float) or isinstance(a_total, float)
+    return 0.0 if floats and abs(exact) < ROUNDING * scale else float(exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +61,10 @@ class Summary:
 
     @property
     def centred(self) -> float:
-        """Sum of squared deviations from the mean, never below 0."""
-        return max(self.squares - self.total * self.total / self.n, 0.0) if self.n else 0.0
+        """Sum of squared deviations from the mean, never below 0; 0 where it is only rounding."""
+        if not self.n:
+            return 0.0
+        return max(centred_product(self.n, self.total, self.total, self.squares, self.squares), 0.0)
 
     @property
     def variance(self) -> float:
@@ -94,3 +118,11 @@ class PairSummary:
     def y(self) -> Summary:
         """The second value's own summary."""
         return Summary(self.n, self.y_total, self.yy)
+
+    @property
+    def centred(self) -> float:
+        """Sum of products of both values' deviations from their means."""
+        if not self.n:
+            return 0.0
+        scale = (self.xx * self.yy) ** 0.5
+        return centred_product(self.n, self.x_total, self.y_total, self.xy, scale)
