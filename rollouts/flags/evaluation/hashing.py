@@ -41,7 +41,7 @@ def _utf16_units(text: str) -> Iterable[int]:
     return memoryview(text.encode(_NATIVE_UTF16, "surrogatepass")).cast("H")
 
 
-def _three_digits() -> array[int]:
+def _three_digits() -> "array[int]":
     """What folding three decimal digits adds, by the state's low byte and by the digits.
 
     Xor touches the low byte only, and the next low byte depends on this one alone. So three
