@@ -1,0 +1,408 @@
+"""What a report page shows, read from one stored snapshot; nothing is computed anew.
+
+Effects turn so that right is always worse for the customer, whichever way the metric runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rollouts.reports import words
+from rollouts.web import formatting as say
+
+Body = Mapping[str, Any]
+ORDER = {"harm": 0, "nodata": 1, "unknown": 2, "safe": 3}
+MANY = 12  # guardrails; above it, those that are safe are folded away
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """An effect on the axis where right is worse, as shares of the control's mean."""
+
+    low: float
+    estimate: float
+    high: float
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A harm budget: what is spent, what might be, and where it holds and withdraws."""
+
+    amount: float
+    unit: str
+    hold: float
+    estimate: float | None
+    low: float | None
+    high: float | None
+    state: str
+    reason: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is an interval to draw."""
+        return self.estimate is not None and self.low is not None and self.high is not None
+
+    @property
+    def tone(self) -> str:
+        """The colour's name: a finding's only where something was found."""
+        return {"spent": "harm", "hold": "hold"}.get(self.state, "ink")
+
+    def at(self, value: float | None) -> float:
+        """Where a value lies along the gauge, in per cent of its length."""
+        top = max(self.amount * 1.15, (self.high or 0.0) * 1.05)
+        return min(max(value or 0.0, 0.0) / top, 1.0) * 100
+
+    @property
+    def words(self) -> str:
+        """What is spent, as a fact: "212 of 200 contacts"."""
+        if self.estimate is None:
+            return f"not known, of {say.count(self.amount)} {self.unit}"
+        return f"{say.count(max(self.estimate, 0.0))} of {say.count(self.amount)} {self.unit}"
+
+    @property
+    def more(self) -> str:
+        """The interval in words, counting fewer as fewer."""
+        if self.low is None or self.high is None:
+            return self.reason
+        if self.high <= 0:
+            return (
+                f"{say.count(-self.high)} to {say.count(-self.low)} fewer than on the old version"
+            )
+        if self.low < 0:
+            return f"between {say.count(-self.low)} fewer and {say.count(self.high)} more"
+        return f"between {say.count(self.low)} and {say.count(self.high)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of one variation, in words and as a place on the axis."""
+
+    key: str
+    name: str
+    note: str
+    role: str
+    old: str
+    new: str
+    effect: str
+    interval: str
+    limit: str
+    state: str
+    needs: str
+    reason: str
+    meaning: str
+    method: str
+    notes: tuple[str, ...]
+    n_new: int
+    evidence: float | None
+    plot: Plot | None
+    gauge: Gauge | None
+    last_event_at: str | None
+
+    @property
+    def word(self) -> str:
+        """The finding's name."""
+        return words.FINDINGS[self.state]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One new version against control."""
+
+    key: str
+    name: str
+    n: int
+    guardrails: tuple[Row, ...]
+    goals: tuple[Row, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All metrics, guardrails first."""
+        return (*self.guardrails, *self.goals)
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """What is listed at once: all, or with very many only those that are not safe."""
+        if len(self.guardrails) <= MANY:
+            return self.rows
+        return (*(row for row in self.guardrails if row.state != "safe"), *self.goals)
+
+    @property
+    def folded(self) -> tuple[Row, ...]:
+        """Safe guardrails that wait behind a fold."""
+        if len(self.guardrails) <= MANY:
+            return ()
+        return tuple(row for row in self.guardrails if row.state == "safe")
+
+    @property
+    def worst(self) -> str:
+        """The finding that decides for this version."""
+        states = [row.state for row in self.guardrails]
+        return min(states, key=ORDER.__getitem__, default="nodata")
+
+    @property
+    def tally(self) -> str:
+        """The guardrails counted: "1 harm, 2 safe, 4 not yet known"."""
+        names = {
+            "harm": "harm",
+            "safe": "safe",
+            "unknown": "not yet known",
+            "nodata": "without data",
+        }
+        counted = [(state, sum(r.state == state for r in self.guardrails)) for state in names]
+        return ", ".join(f"{n} {names[state]}" for state, n in counted if n) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of the ramp as it is drawn."""
+
+    share: str
+    look: str  # done, now, bad, wait
+    text: str
+    at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One snapshot, ready for the page."""
+
+    body: Body
+    arms: tuple[Arm, ...]
+    control: str
+    n_control: int
+    units: tuple[str, str]
+    ramp: tuple[Step, ...]
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether effects may be shown: not while the split is broken."""
+        return bool(self.body["srm"]["state"] != "broken")
+
+    @property
+    def headline(self) -> str:
+        """The small line over the verdict."""
+        verdict, decision = self.body["verdict"], self.body["decision"]
+        said = words.headline(verdict["kind"], verdict["finding"])
+        is_ours = verdict["kind"] == "withdrawn" and decision["action"] == "withdraw"
+        return f"{said} by the stop-loss" if is_ours else said
+
+    @property
+    def tone(self) -> str:
+        """Name of the verdict's colour and border."""
+        verdict = self.body["verdict"]
+        return "nodata" if verdict["kind"] == "unjudged" else str(verdict["finding"])
+
+    @property
+    def leading(self) -> Row | None:
+        """The guardrail the first fact is about: the worst, then the one with a budget."""
+        rows = [row for arm in self.arms for row in arm.guardrails]
+        return min(rows, key=_weight, default=None)
+
+    @property
+    def gauges(self) -> tuple[tuple[Arm, Row], ...]:
+        """Every harm budget, with whose it is; the most spent first."""
+        held = [(arm, row) for arm in self.arms for row in arm.guardrails if row.gauge]
+        return tuple(sorted(held, key=lambda pair: _spent(pair[1]), reverse=True))
+
+    @property
+    def arrived(self) -> tuple[str, str]:
+        """What share of the first new version was set, and what share arrived."""
+        new = next(v for v in self.body["units"]["by_variation"] if not v["is_control"])
+        total = sum(v["n"] for v in self.body["units"]["by_variation"])
+        return say.percent(new["share"]), say.exact_share(new["n"] / total if total else None)
+
+
+def _weight(row: Row) -> tuple[int, bool, float]:
+    return ORDER[row.state], row.gauge is None, -(row.evidence or 0.0)
+
+
+def _spent(row: Row) -> float:
+    assert row.gauge is not None
+    return (row.gauge.estimate or 0.0) / row.gauge.amount
+
+
+def report_of(body: Body) -> Report:
+    """Read a snapshot's body. Effects are left out while the split is broken."""
+    body = body if body["srm"]["state"] != "broken" else without_effects(body)
+    variations = body["units"]["by_variation"]
+    control = next(v for v in variations if v["is_control"])
+    seen = {v["key"]: v["n"] for v in variations}
+    units = words.unit_words(body["rollout"]["unit"])
+    arms = tuple(
+        Arm(
+            key=arm["key"],
+            name=arm["name"],
+            n=seen.get(arm["key"], 0),
+            guardrails=_sorted(_rows(arm["metrics"], "guardrail", units)),
+            goals=_rows(arm["metrics"], "goal", units),
+        )
+        for arm in body["arms"]
+    )
+    return Report(body, arms, control["name"], control["n"], units, ramp_of(body))
+
+
+HIDDEN = ("relative", "absolute", "shrunken", "evidence")
+
+
+def without_effects(body: Body) -> dict[str, Any]:
+    """The body with every effect taken out, for snapshots that cannot be judged."""
+    return {
+        **body,
+        "arms": [
+            {**arm, "metrics": [_blinded(metric) for metric in arm["metrics"]]}
+            for arm in body["arms"]
+        ],
+    }
+
+
+def _blinded(metric: Body) -> dict[str, Any]:
+    gone: dict[str, Any] = dict.fromkeys(HIDDEN)
+    gone["strata"] = []
+    for side in ("control", "treatment"):
+        gone[side] = {**metric[side], "total": None, "mean": None}
+    if metric["budget"]:
+        unknown = {"estimate": None, "low": None, "high": None, "state": "unknown"}
+        gone["budget"] = {**metric["budget"], **unknown}
+    return {**metric, **gone}
+
+
+def _sorted(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: ORDER[row.state]))
+
+
+def _rows(metrics: Sequence[Body], role: str, units: tuple[str, str]) -> tuple[Row, ...]:
+    return tuple(row_of(item, units) for item in metrics if item["role"] == role)
+
+
+def row_of(metric: Body, units: tuple[str, str]) -> Row:
+    """One metric's row."""
+    old, new, note = rates(metric, units)
+    held, is_relative = shown_effect(metric)
+    tell = _teller(metric, is_relative)
+    undecided = metric["undecided"] or {}
+    return Row(
+        key=metric["key"],
+        name=metric["name"],
+        note=note,
+        role=metric["role"],
+        old=old,
+        new=new,
+        effect=tell(held["estimate"]) if held else "",
+        interval=_interval(held, is_relative, tell) if held else "",
+        limit=limit_text(metric),
+        state=metric["finding"],
+        needs=metric["needs"] or undecided.get("needs", ""),
+        reason=metric["reason"] or undecided.get("reason", ""),
+        meaning=metric["meaning"],
+        method=metric["method"],
+        notes=tuple(metric["notes"]),
+        n_new=metric["treatment"]["n"],
+        evidence=(metric["evidence"] or {}).get("share"),
+        plot=plot_of(metric),
+        gauge=gauge_of(metric["budget"]),
+        last_event_at=metric["last_event_at"],
+    )
+
+
+def gauge_of(budget: Body | None) -> Gauge | None:
+    """The metric's harm budget, if it has one."""
+    if budget is None:
+        return None
+    return Gauge(
+        amount=budget["amount"],
+        unit=budget["unit"],
+        hold=budget["amount"] * budget["hold_at"],
+        estimate=budget["estimate"],
+        low=budget["low"],
+        high=budget["high"],
+        state=budget["state"],
+        reason=budget["reason"],
+    )
+
+
+def shown_effect(metric: Body) -> tuple[Body | None, bool]:
+    """The effect in the scale its limit is set in, and whether that is the relative one."""
+    if metric["limit_scale"] == "absolute" and metric["absolute"]:
+        return metric["absolute"], False
+    return metric["relative"], True
+
+
+def _teller(metric: Body, is_relative: bool) -> Any:
+    if is_relative:
+        return say.change
+    if metric["aggregation"] == "any":
+        return say.points
+    return lambda value: say.signed(say.number(value))
+
+
+def _interval(held: Body, is_relative: bool, tell: Any) -> str:
+    if is_relative:
+        return say.span(held["low"], held["high"])
+    return say.together(f"({tell(held['low'])} to {tell(held['high'])})")
+
+
+def limit_text(metric: Body) -> str:
+    """The limit with the sign of harm: "+10 %", "−3 %", "goal"."""
+    if metric["limit"] is None:
+        return "goal" if metric["role"] == "goal" else say.NONE
+    is_relative = metric["limit_scale"] != "absolute"
+    return str(_teller(metric, is_relative)(metric["limit"] * metric["sign"]))
+
+
+def plot_of(metric: Body) -> Plot | None:
+    """Where the effect lies, right being worse; absolute ones are put over control's mean."""
+    held, is_relative = shown_effect(metric)
+    mean = metric["control"]["mean"]
+    if held is None or (not is_relative and not mean):
+        return None
+    scale = metric["sign"] / (1.0 if is_relative else abs(mean))
+    low, high = sorted((held["low"] * scale, held["high"] * scale))
+    limit = metric["limit"]
+    if limit is not None and metric["limit_scale"] == "absolute":
+        limit = limit / abs(mean) if mean else None
+    return Plot(low, held["estimate"] * scale, high, limit)
+
+
+def rates(metric: Body, units: tuple[str, str]) -> tuple[str, str, str]:
+    """Old and new level of a metric, and what they are counted per."""
+    old, new = metric["control"]["mean"], metric["treatment"]["mean"]
+    one, many = units
+    leading = old if old is not None else new
+    match metric["aggregation"]:
+        case "any" if leading is None or leading >= 0.1:
+            return say.exact_share(old), say.exact_share(new), f"of {many}"
+        case "any" | "count" if leading is not None and leading < 1:
+            per = (say.number(v * 1000 if v is not None else None) for v in (old, new))
+            return (*per, f"per 1,000 {many}")  # type: ignore[return-value]
+        case "ratio":
+            return say.number(old), say.number(new), "a ratio"
+    return say.number(old), say.number(new), f"per {one}"
+
+
+def ramp_of(body: Body) -> tuple[Step, ...]:
+    """The stages: those behind, the one now, those to come."""
+    stage, state = body["stage"], body["rollout"]["state"]
+    here = "bad" if state == "withdrawn" else "now"
+    steps = []
+    for place, item in enumerate(stage["stages"]):
+        look = "done" if place < stage["index"] else here if place == stage["index"] else "wait"
+        text, at = f"for {say.duration(item['hold_seconds'])}", None
+        if place == stage["index"]:
+            text, at = _here(state), stage["entered_at"]
+        elif place == stage["index"] + 1 and stage["next_at"]:
+            text, at = "from", stage["next_at"]
+        steps.append(Step(_everyone(item["share"]), look, text, at))
+    return tuple(steps)
+
+
+def _here(state: str) -> str:
+    return {"withdrawn": "Withdrawn; entered", "shipped": "Shipped; entered"}.get(
+        state, "Now, since" if state in ("running", "paused", "held") else "Entered"
+    )
+
+
+def _everyone(share: float) -> str:
+    return "Everyone" if share >= 1 else say.percent(share)

@@ -1,0 +1,91 @@
+"""The base page: its templates, its files, and the filters that every page may use."""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, current_app, url_for
+from flask.blueprints import BlueprintSetupState
+from markupsafe import Markup
+
+from rollouts.web import formatting
+from rollouts.web.context import now
+
+STATIC = Path(__file__).parent / "static"
+A_YEAR = 31_536_000
+
+# Shown only where the endpoint exists, so a page that is not there is never offered.
+NAVIGATION = (
+    ("reports.home", "Rollouts"),
+    ("reports.flags", "Flags"),
+    ("reports.metrics", "Metrics"),
+    ("reports.audit", "Audit"),
+    ("setup.overview", "Set up"),
+)
+
+FILTERS = (
+    "number",
+    "count",
+    "signed",
+    "percent",
+    "change",
+    "points",
+    "exact_share",
+    "p_value",
+    "plural",
+    "together",
+    "duration",
+    "day",
+    "clock",
+    "exactly",
+)
+
+bp = Blueprint(
+    "web",
+    __name__,
+    template_folder="templates",
+    static_folder="static",
+    static_url_path="/assets",
+)
+
+
+@bp.record_once
+def _install(state: BlueprintSetupState) -> None:
+    env = state.app.jinja_env
+    env.trim_blocks = env.lstrip_blocks = True
+    for name in FILTERS:
+        env.filters[name] = getattr(formatting, name)
+    env.filters["when"] = when
+    env.filters["ago"] = since
+    env.globals.update(asset=asset, navigation=navigation, span=formatting.span)
+    env.globals.update(between=formatting.between, days_between=formatting.days_between)
+
+
+@cache
+def fingerprint(name: str) -> str:
+    """A short hash of a file's content, so that browsers may keep it for ever."""
+    return sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+
+
+def asset(name: str) -> str:
+    """Address of one of our files; it changes when the file does."""
+    return url_for("web.static", filename=name, v=fingerprint(name))
+
+
+def navigation() -> list[tuple[str, str]]:
+    """The main places that exist, as (address, word)."""
+    views = current_app.view_functions
+    return [(url_for(name), word) for name, word in NAVIGATION if name in views]
+
+
+def when(value: Any, words: str = "") -> Markup:
+    """A moment as `<time>`: "14 May 09:42", with the exact time on hover."""
+    return formatting.time_tag(value, words or formatting.clock(value))
+
+
+def since(value: Any) -> Markup:
+    """A moment as `<time>`, relative while it is less than a day ago."""
+    return formatting.time_tag(value, formatting.ago(value, now()))

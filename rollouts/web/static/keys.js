@@ -1,0 +1,25 @@
+// Small comforts; every page works without them.
+"use strict";
+
+const inField = (target) =>
+  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName));
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || inField(event.target)) return;
+  const find = document.querySelector("input[type=search]");
+  if (!find) return;
+  event.preventDefault();
+  find.focus();
+  find.select();
+});
+
+// A form that stops something asks once more, in the browser's own words.
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.ask;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+
+// Charts stand beside a folded table; paper shows both.
+window.addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+});
