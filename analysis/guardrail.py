@@ -81,7 +81,7 @@ class Rule:
     @property
     def level(self) -> float:
         """Two-sided level of the interval that is the test inverted."""
-        return 1 - self.alpha - self.false_safe
+        return 1 - (self.alpha + self.false_safe)
 
     @property
     def share_kind(self) -> Kind | None:

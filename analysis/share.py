@@ -242,9 +242,11 @@ def _arm_dispersion(variance: Floats, seen: Floats, expected: Floats, pooled: Fl
 
 def _degrees(arms: Arms, spread: Dispersion) -> Floats:
     """Satterthwaite's degrees of freedom of the dispersion."""
-    first = divide((spread.weight * spread.phi1) ** 2, arms.m1 - 1)
-    second = divide(((1 - spread.weight) * spread.phi0) ** 2, arms.m0 - 1)
-    return divide(spread.phi**2, first + second)
+    part1 = divide(spread.weight * spread.phi1, spread.phi)
+    part0 = divide((1 - spread.weight) * spread.phi0, spread.phi)
+    return divide(
+        np.ones_like(part1), divide(part1**2, arms.m1 - 1) + divide(part0**2, arms.m0 - 1)
+    )
 
 
 def _as_normal(t: Floats, degrees: Floats) -> Floats:

@@ -13,22 +13,15 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
-from math import inf, isfinite, log, log1p, pi, sqrt
+from math import inf, isfinite, log, log1p, sqrt
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.optimize import brentq
-from scipy.special import ndtr
 
-Floats = NDArray[np.float64]
+from analysis.recursion import Grid, step
 
 PRIMARY = 0.9  # of alpha, spent by the deadline; the rest is the reserve's
 GROWTH = 1e-4  # information must grow by this share before a look counts
-POINTS = 301
-TAIL = 7.0  # standard deviations below 0 at which the grid starts
-RESOLVED = 3.0  # grid steps per kernel deviation under which the density is interpolated
 
 
 @dataclass(frozen=True)
@@ -63,9 +56,7 @@ class Spending:
     information: float = 0.0  # at the last look that counted
     held: float = inf  # that look's boundary
     closed: bool = False  # the deadline has been spent
-    grid_information: float = 0.0
-    grid_boundary: float = inf
-    density: tuple[float, ...] = ()  # of the evidence not stopped so far, on the grid
+    grid: Grid | None = None  # the evidence that has not been stopped so far
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
@@ -113,16 +104,8 @@ class Spending:
         target = self._target(information, deadline)
         if target - self.spent <= 1e-12 * self.alpha:
             return counted
-        solved, density = _step(self, information, target - self.spent)
-        return replace(
-            counted,
-            spent=target,
-            boundary=solved,
-            held=solved,
-            grid_information=information,
-            grid_boundary=solved,
-            density=tuple(density.tolist()),
-        )
+        solved, grid = step(self.grid, information, target - self.spent)
+        return replace(counted, spent=target, boundary=solved, held=solved, grid=grid)
 
     def _target(self, information: float, deadline: bool) -> float:
         """Alpha spent by the time this information is reached."""
@@ -148,23 +131,39 @@ class Spending:
             "information": self.information,
             "held": _to_json(self.held),
             "closed": self.closed,
-            "grid_information": self.grid_information,
-            "grid_boundary": _to_json(self.grid_boundary),
-            "density": b64encode(np.asarray(self.density, dtype="<f8").tobytes()).decode("ascii"),
+            "grid": _grid_to_dict(self.grid),
         }
 
     @classmethod
     def from_dict(cls, held: dict[str, Any]) -> Self:
         """The state that `to_dict` wrote. Raises KeyError where a part is missing."""
         fields = dict(held)
-        for name in ("boundary", "reserve", "held", "grid_boundary"):
+        for name in ("boundary", "reserve", "held"):
             fields[name] = inf if held[name] is None else held[name]
-        fields["density"] = tuple(np.frombuffer(b64decode(held["density"]), dtype="<f8").tolist())
+        fields["grid"] = _grid_from_dict(held["grid"])
         return cls(**fields)
 
 
 def _to_json(value: float) -> float | None:
     return value if isfinite(value) else None
+
+
+def _grid_to_dict(grid: Grid | None) -> dict[str, Any] | None:
+    if grid is None:
+        return None
+    density = np.asarray(grid.density, dtype="<f8").tobytes()
+    return {
+        "information": grid.information,
+        "boundary": grid.boundary,
+        "density": b64encode(density).decode("ascii"),
+    }
+
+
+def _grid_from_dict(held: dict[str, Any] | None) -> Grid | None:
+    if held is None:
+        return None
+    density = np.frombuffer(b64decode(held["density"]), dtype="<f8")
+    return Grid(held["information"], held["boundary"], tuple(density.tolist()))
 
 
 def _reserve(state: Spending, first: float, information: float) -> float:
@@ -183,48 +182,3 @@ def reserve_bound(alpha: float, information: float, tuned_at: float) -> float:
     rho = -2 * log(2 * alpha) + log(1 - 2 * log(2 * alpha))
     x = information * rho / tuned_at
     return sqrt(2 * (1 + 1 / x) * log1p(sqrt(x + 1) / (2 * alpha)))
-
-
-def _step(state: Spending, information: float, spend: float) -> tuple[float, Floats]:
-    """The boundary at which exactly `spend` more is stopped, and the density of what is left."""
-    scale = sqrt(information)
-    if not state.density:
-        solved = _solve(lambda b: float(ndtr(-b)), spend)
-        points, _ = _grid(information, solved)
-        return solved, np.exp(-((points / scale) ** 2) / 2) / (sqrt(2 * pi) * scale)
-    kernel = sqrt(information - state.grid_information)
-    old, mass = _left(state, kernel)
-    solved = _solve(lambda b: float(mass @ ndtr((old - b * scale) / kernel)), spend)
-    points, _ = _grid(information, solved)
-    density = np.exp(-(((points[:, None] - old) / kernel) ** 2) / 2) @ mass
-    return solved, density / (sqrt(2 * pi) * kernel)
-
-
-def _solve(crossing: Any, spend: float) -> float:
-    return float(brentq(lambda b: crossing(b) - spend, -8.0, 40.0, xtol=1e-12, rtol=1e-14))
-
-
-def _grid(information: float, boundary: float) -> tuple[Floats, float]:
-    scale = sqrt(information)
-    points = np.linspace(-TAIL * scale, boundary * scale, POINTS)
-    return points, float(points[1] - points[0])
-
-
-def _left(state: Spending, kernel: float) -> tuple[Floats, Floats]:
-    """The last grid with its probabilities, finer where the kernel is narrower than its steps.
-
-    Without this, looks that follow each other within a few tenths of a per cent of information
-    would gain or lose probability at every step.
-    """
-    points, step = _grid(state.grid_information, state.grid_boundary)
-    density = np.asarray(state.density)
-    finer = int(np.ceil(RESOLVED * step / kernel))
-    if finer > 1:
-        curve = CubicSpline(points, density)
-        points = np.linspace(points[0], points[-1], (POINTS - 1) * finer + 1)
-        density = np.maximum(curve(points), 0.0)
-        step /= finer
-    mass = density * step
-    mass[0] /= 2
-    mass[-1] /= 2
-    return points, mass

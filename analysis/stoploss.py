@@ -27,6 +27,7 @@ LEAST_EFFECTIVE = 20.0  # events of variance-to-mean one, over both arms
 LEAST_PER_ARM = {"proportion": 5.0, "other": 10.0}
 LEAST_NON_EVENTS = 5.0
 LEAST_CLUSTERS = 10
+LARGEST = 1e150  # of a sum; its square must still be a number
 SQUARES_SLACK = 1e-9  # rounding that sums of floats are forgiven, as a share of the squares
 
 
@@ -148,6 +149,8 @@ def _check(stratum: Stratum, kind: Kind | None) -> None:
         value = getattr(stratum, name)
         if value is not None and not isfinite(value):
             raise ValueError(f"{name} must be finite, not {value}")
+        if value is not None and abs(value) > LARGEST:
+            raise ValueError(f"{name} is too large to be computed with: {value}")
     for name in ("n0", "n1", "q0", "q1", "nv0", "nv1", "m0", "m1"):
         value = getattr(stratum, name)
         if value is not None and value < 0:
