@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import exp, isfinite, log
 from typing import Any, Literal
 
-from analysis.anytime import anytime_absolute, anytime_relative
+from analysis.anytime import anytime_absolute, anytime_effect, anytime_relative
 from analysis.budget import GAUSSIAN
 from analysis.concerns import SAFE_IS_AN_AVERAGE, concerns
 from analysis.effect import Effect, Finding, Scale, Undecided
@@ -27,6 +27,8 @@ from analysis.stoploss import (
     tolerated_ratio,
     usable_strata,
 )
+
+__all__ = ["Look", "Rule", "anytime_effect", "look"]
 
 SAFE_LEVEL = 0.9  # of beta: the safe side is measured to be a little too eager
 SHRINKAGE = 3.0  # information that the estimate shown after a stop is pulled back by
