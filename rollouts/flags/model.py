@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -194,8 +195,17 @@ class RolloutRule(RuleBase):
         raise KeyError(key)
 
 
+@_closed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRule(RuleBase):
+    """Serves nothing itself: unless its prerequisites hold, the whole flag serves null."""
+
+    type: Literal["gate"] = "gate"
+
+
 Rule = Annotated[
-    ForceRule | PercentageRule | ExperimentRule | RolloutRule, Field(discriminator="type")
+    ForceRule | PercentageRule | ExperimentRule | RolloutRule | GateRule,
+    Field(discriminator="type"),
 ]
 
 
@@ -222,6 +232,9 @@ class Flag:
     schema: Mapping[str, Any] | None = None  # JSON Schema that every value must meet
     is_archived: bool = False
     states: Mapping[str, FlagState] = field(default_factory=dict)
+    revision: int = field(default=0, compare=False)
+    created_at: datetime | None = field(default=None, compare=False)
+    updated_at: datetime | None = field(default=None, compare=False)
 
     @property
     def off_value(self) -> Value:
@@ -241,6 +254,15 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """What the payload of a connection holds beside the flags themselves."""
+
+    groups: GroupForm = GroupForm.INLINE
+    with_rule_ids: bool = True
+    with_names: bool = False  # names tell readers of a page what is being tried
+
+
+@dataclass(frozen=True, slots=True)
 class SavedGroup:
     """Units or attribute values that rules refer to by name: a list, or a condition."""
 
@@ -250,6 +272,7 @@ class SavedGroup:
     values: tuple[Any, ...] = ()
     condition: Condition | None = None
     description: str = ""
+    revision: int = field(default=0, compare=False)
 
     @property
     def is_list(self) -> bool:

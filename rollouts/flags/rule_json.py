@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from rollouts.flags.model import Flag, FlagKind, FlagState, Given, Rule
+from rollouts.flags.model import Flag, FlagKind, FlagState, Given, Options, Rule
 
 _RULES: TypeAdapter[tuple[Rule, ...]] = TypeAdapter(tuple[Rule, ...])
+_OPTIONS: TypeAdapter[Options] = TypeAdapter(Options)
 
 
 def dump_rules(rules: Iterable[Rule]) -> list[dict[str, Any]]:
@@ -74,3 +75,13 @@ def load_state(raw: dict[str, Any]) -> FlagState:
 
 def _given(raw: dict[str, Any], name: str) -> Given | None:
     return Given(raw[name]) if name in raw else None
+
+
+def dump_options(options: Options) -> dict[str, Any]:
+    """A connection's options as JSON."""
+    return _OPTIONS.dump_python(options, mode="json")  # type: ignore[no-any-return]
+
+
+def load_options(raw: dict[str, Any]) -> Options:
+    """Options from JSON."""
+    return _OPTIONS.validate_python(raw)

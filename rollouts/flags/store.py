@@ -1,0 +1,248 @@
+"""Tables of flags, their revisions and saved groups, and the queries they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ForeignKey,
+    String,
+    Text,
+    UniqueConstraint,
+    delete,
+    select,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from rollouts.db import Base, BigId
+from rollouts.flags.environment_store import (
+    find_environment,
+    holds,
+    list_environments,
+)
+from rollouts.flags.model import Flag, FlagKind, FlagState, Given, SavedGroup
+from rollouts.flags.rule_json import dump_rules, load_rules
+
+
+class FlagRow(Base):
+    """A flag without its environments; values are wrapped, since null is a value too."""
+
+    __tablename__ = "flags"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    description: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str] = mapped_column(String(200), index=True)
+    tags: Mapped[list[Any]]
+    values: Mapped[dict[str, Any]]  # default, and off and schema where given
+    revision: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None] = mapped_column(index=True)
+
+    def to_domain(self, states: dict[str, FlagState]) -> Flag:
+        """The flag with its states by environment key."""
+        return Flag(
+            key=self.key,
+            kind=FlagKind(self.kind),
+            default=self.values["default"],
+            off=_given(self.values, "off"),
+            description=self.description,
+            owner=self.owner,
+            tags=tuple(self.tags),
+            schema=self.values.get("schema"),
+            is_archived=self.archived_at is not None,
+            states=states,
+            revision=self.revision,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+        )
+
+
+class FlagStateRow(Base):
+    """A flag in one environment: switched on or off, its own default, its rules in order."""
+
+    __tablename__ = "flag_states"
+
+    flag_id: Mapped[int] = mapped_column(ForeignKey("flags.id"), primary_key=True)
+    environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"), primary_key=True)
+    is_enabled: Mapped[bool]
+    values: Mapped[dict[str, Any]]  # default where given
+    rules: Mapped[list[Any]]
+    updated_at: Mapped[datetime]
+
+    def to_domain(self) -> FlagState:
+        """The state as the model knows it."""
+        return FlagState(self.is_enabled, _given(self.values, "default"), load_rules(self.rules))
+
+
+class RevisionRow(Base):
+    """A flag as it was after one change, and who made it why. Rows never change."""
+
+    __tablename__ = "flag_revisions"
+    __table_args__ = (UniqueConstraint("flag_id", "number"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    flag_id: Mapped[int] = mapped_column(ForeignKey("flags.id"))
+    number: Mapped[int]
+    action: Mapped[str] = mapped_column(String(100))
+    actor_kind: Mapped[str] = mapped_column(String(20))
+    actor_id: Mapped[str] = mapped_column(String(200))
+    actor_name: Mapped[str] = mapped_column(String(200))
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    snapshot: Mapped[dict[str, Any]]
+
+
+class SavedGroupRow(Base):
+    """A list of values of an attribute, or a condition, that rules refer to by its key."""
+
+    __tablename__ = "saved_groups"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text)
+    attribute: Mapped[str] = mapped_column(String(200))
+    members: Mapped[list[Any]]
+    condition: Mapped[dict[str, Any]]  # {"is": condition}, or empty for a list
+    revision: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    def to_domain(self) -> SavedGroup:
+        """The group as the model knows it."""
+        return SavedGroup(
+            key=self.key,
+            name=self.name,
+            attribute=self.attribute,
+            values=tuple(self.members),
+            condition=self.condition.get("is"),
+            description=self.description,
+            revision=self.revision,
+        )
+
+
+def _given(raw: dict[str, Any], name: str) -> Given | None:
+    return Given(raw[name]) if name in raw else None
+
+
+def find_flag_row(session: Session, key: str) -> FlagRow | None:
+    """The row of a flag, archived or not."""
+    return session.scalar(select(FlagRow).where(FlagRow.key == key))
+
+
+def list_flag_rows(
+    session: Session, *, after: str | None, limit: int, search: str, with_archived: bool
+) -> list[FlagRow]:
+    """Flags by key."""
+    query = (
+        select(FlagRow)
+        .where(holds(search, FlagRow.key, FlagRow.description))
+        .order_by(FlagRow.key)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(FlagRow.key > after)
+    if not with_archived:
+        query = query.where(FlagRow.archived_at.is_(None))
+    return list(session.scalars(query))
+
+
+def to_flags(session: Session, rows: Sequence[FlagRow]) -> list[Flag]:
+    """The flags of those rows, each with its states."""
+    names = {row.id: row.key for row in list_environments(session)}
+    states: dict[int, dict[str, FlagState]] = {row.id: {} for row in rows}
+    query = select(FlagStateRow).order_by(FlagStateRow.environment_id)
+    if len(rows) < 500:  # few enough to name; beyond, all are wanted anyway
+        query = query.where(FlagStateRow.flag_id.in_(states))
+    for state in session.scalars(query):
+        if state.flag_id in states:
+            states[state.flag_id][names[state.environment_id]] = state.to_domain()
+    return [row.to_domain(states[row.id]) for row in rows]
+
+
+def list_live_flags(session: Session) -> list[Flag]:
+    """All flags that are not archived."""
+    query = select(FlagRow).where(FlagRow.archived_at.is_(None)).order_by(FlagRow.key)
+    return to_flags(session, list(session.scalars(query)))
+
+
+def write_flag(session: Session, row: FlagRow | None, flag: Flag, now: datetime) -> FlagRow:
+    """Store a flag and all its states; the revision grows by one."""
+    row = row or FlagRow(key=flag.key, revision=0, created_at=now)
+    row.kind = flag.kind.value
+    row.description, row.owner, row.tags = flag.description, flag.owner, list(flag.tags)
+    row.values = _flag_values(flag)
+    row.revision += 1
+    row.updated_at = now
+    row.archived_at = (row.archived_at or now) if flag.is_archived else None
+    session.add(row)
+    session.flush()
+    for key, state in flag.states.items():
+        _write_state(session, row, key, state, now)
+    session.flush()
+    return row
+
+
+def _flag_values(flag: Flag) -> dict[str, Any]:
+    return {
+        "default": flag.default,
+        **({} if flag.off is None else {"off": flag.off.value}),
+        **({} if flag.schema is None else {"schema": dict(flag.schema)}),
+    }
+
+
+def _write_state(
+    session: Session, row: FlagRow, environment: str, state: FlagState, now: datetime
+) -> None:
+    place = find_environment(session, environment)
+    assert place is not None, "states are checked against the environments before"
+    held = session.get(FlagStateRow, (row.id, place.id))
+    if held is not None and held.to_domain() == state:
+        return
+    held = held or FlagStateRow(flag_id=row.id, environment_id=place.id)
+    held.is_enabled = state.is_enabled
+    held.values = {} if state.default is None else {"default": state.default.value}
+    held.rules = dump_rules(state.rules)
+    held.updated_at = now
+    session.add(held)
+
+
+def list_revisions(
+    session: Session, flag_id: int, *, before: int | None, limit: int
+) -> list[RevisionRow]:
+    """A flag's revisions, newest first."""
+    query = select(RevisionRow).where(RevisionRow.flag_id == flag_id)
+    if before is not None:
+        query = query.where(RevisionRow.number < before)
+    return list(session.scalars(query.order_by(RevisionRow.number.desc()).limit(limit)))
+
+
+def find_revision(session: Session, flag_id: int, number: int) -> RevisionRow | None:
+    """One revision of a flag."""
+    query = select(RevisionRow).where(RevisionRow.flag_id == flag_id, RevisionRow.number == number)
+    return session.scalar(query)
+
+
+def find_group_row(session: Session, key: str) -> SavedGroupRow | None:
+    """The row of a saved group."""
+    return session.scalar(select(SavedGroupRow).where(SavedGroupRow.key == key))
+
+
+def list_group_rows(
+    session: Session, *, after: str | None = None, limit: int | None = None, search: str = ""
+) -> list[SavedGroupRow]:
+    """Saved groups by key."""
+    query = select(SavedGroupRow).where(holds(search, SavedGroupRow.key, SavedGroupRow.name))
+    if after is not None:
+        query = query.where(SavedGroupRow.key > after)
+    return list(session.scalars(query.order_by(SavedGroupRow.key).limit(limit)))
+
+
+def delete_group(session: Session, key: str) -> None:
+    """Forget a saved group."""
+    session.execute(delete(SavedGroupRow).where(SavedGroupRow.key == key))
