@@ -18,6 +18,7 @@ from rollouts.db import Database
 from rollouts.errors import NotSignedIn
 
 if TYPE_CHECKING:
+    from rollouts.accounts.keyring import KeyRing
     from rollouts.flags.delivery import Delivery
     from rollouts.ingest.journal import Journal
     from rollouts.notify.sealing import Seal
@@ -32,6 +33,7 @@ class Runtime:
     journal: Journal
     delivery: Delivery
     seal: Seal
+    keys: KeyRing
     now: Callable[[], datetime] = field(default=utcnow)
 
 

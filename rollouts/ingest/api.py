@@ -1,0 +1,78 @@
+"""Where events come in over HTTP: plain views, since their formats are not ours to describe."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from rollouts.accounts.model import Access
+from rollouts.errors import TooLarge
+from rollouts.ingest import answers, service
+from rollouts.ingest.model import Answer
+from rollouts.web.access import requires
+from rollouts.web.context import now, runtime
+
+bp = Blueprint("ingest", __name__)
+
+PREFLIGHT = {
+    **answers.ANY_ORIGIN,
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "content-type",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+@bp.post("/track")
+@requires(Access.CLIENT_KEY)
+def track_growthbook() -> Response:
+    """Events of GrowthBook's tracking plugins, which send them as text/plain."""
+    try:
+        body = _body()
+    except TooLarge as wrong:
+        return _response(answers.refusal(wrong, answers.ANY_ORIGIN))
+    return _response(
+        service.accept_growthbook(
+            runtime(),
+            client_key=request.args.get("client_key", ""),
+            body=body,
+            content_encoding=request.headers.get("Content-Encoding", ""),
+            now=now(),
+        )
+    )
+
+
+@bp.route("/track", methods=["OPTIONS"], provide_automatic_options=False)
+@requires(Access.CLIENT_KEY)
+def preflight_track() -> Response:
+    """Tell browsers that any page may post here."""
+    return Response(status=204, headers=PREFLIGHT)
+
+
+@bp.post("/v1/<any(batch, track, identify, page, screen, group, alias):kind>")
+@requires(Access.WRITE_KEY)
+def take_segment(kind: str) -> Response:
+    """Events of Segment's HTTP API."""
+    return _response(
+        service.accept_segment(
+            runtime(),
+            kind=kind,
+            authorization=request.headers.get("Authorization", ""),
+            body=_body(),
+            content_encoding=request.headers.get("Content-Encoding", ""),
+            now=now(),
+        )
+    )
+
+
+def _body() -> bytes:
+    """The body as sent, read no further than its limit. Raises TooLarge."""
+    limit = runtime().settings.ingest_max_bytes
+    if (request.content_length or 0) > limit:
+        raise TooLarge(f"A body may have {limit:,} bytes. Send smaller batches.")
+    request.max_content_length = None  # counted here, and again while unpacking
+    return request.stream.read(limit + 1)
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status, content_type=answer.content_type)
+    response.headers.update(answer.headers)
+    return response

@@ -1,0 +1,225 @@
+"""Taking events in: an answer of 200 means that they are in the journal.
+
+No web framework is used here: the pages' server and the fast edge call the same functions.
+`take_*` decides, `store` and `store_async` wait for the journal, `accept_*` do both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from rollouts.accounts.model import Key, KeyKind
+from rollouts.config import Settings
+from rollouts.errors import Malformed, NotAllowed, NotSignedIn, RolloutsError
+from rollouts.ingest import answers, intake
+from rollouts.ingest.intake import SegmentBody, Sorted
+from rollouts.ingest.journal import Journal
+from rollouts.ingest.model import Answer, Frame, Source
+from rollouts.ingest.unpack import unpack
+
+WRITE_KINDS = (KeyKind.SERVER_WRITE, KeyKind.BROWSER_WRITE)
+
+
+class Keys(Protocol):
+    """Finds keys that are valid now."""
+
+    def find(self, presented: str, *, now: datetime) -> Key | None: ...
+
+
+class Connection(Protocol):
+    """What must be known of an SDK connection."""
+
+    @property
+    def client_key(self) -> str: ...
+    @property
+    def environment_id(self) -> int: ...
+
+
+class Connections(Protocol):
+    """Finds SDK connections by their public key."""
+
+    def find(self, client_key: str) -> Connection | None: ...
+
+
+class Parts(Protocol):
+    """The running parts that taking events in needs."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
+    def delivery(self) -> Connections: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What to store, and what to say once it is stored."""
+
+    answer: Answer
+    frame: Frame | None = None
+
+
+def accept_growthbook(
+    parts: Parts, *, client_key: str, body: bytes, content_encoding: str, now: datetime
+) -> Answer:
+    """Events of GrowthBook's tracking plugins; returns when they are durable."""
+    taken = take_growthbook(
+        parts, client_key=client_key, body=body, content_encoding=content_encoding, now=now
+    )
+    return store(parts, taken, answers.ANY_ORIGIN)
+
+
+def accept_segment(
+    parts: Parts,
+    *,
+    kind: str,
+    authorization: str,
+    body: bytes,
+    content_encoding: str,
+    now: datetime,
+) -> Answer:
+    """Events of Segment's HTTP API; returns when they are durable.
+
+    kind: batch, or the type of the one event: track, identify, page, screen, group, alias.
+    """
+    taken = take_segment(
+        parts,
+        kind=kind,
+        authorization=authorization,
+        body=body,
+        content_encoding=content_encoding,
+        now=now,
+    )
+    return store(parts, taken)
+
+
+def store(parts: Parts, taken: Intake, headers: Mapping[str, str] = answers.NO_HEADERS) -> Answer:
+    """Wait until the frame is durable, then give the answer."""
+    if taken.frame is None:
+        return taken.answer
+    try:
+        parts.journal.append(taken.frame)
+    except RolloutsError as wrong:
+        return answers.refusal(wrong, headers)
+    return taken.answer
+
+
+async def store_async(
+    parts: Parts, taken: Intake, headers: Mapping[str, str] = answers.NO_HEADERS
+) -> Answer:
+    """Like `store`, without holding a thread while the journal commits."""
+    if taken.frame is None:
+        return taken.answer
+    try:
+        await asyncio.wrap_future(parts.journal.append_future(taken.frame))
+    except RolloutsError as wrong:
+        return answers.refusal(wrong, headers)
+    return taken.answer
+
+
+def take_growthbook(
+    parts: Parts, *, client_key: str, body: bytes, content_encoding: str, now: datetime
+) -> Intake:
+    """Read a request of the tracking plugins; refusals are answers, not exceptions."""
+    headers = answers.ANY_ORIGIN
+    try:
+        connection = parts.delivery.find(client_key)
+        if connection is None:
+            raise NotSignedIn("This client key is not known. Send it as ?client_key=sdk-....")
+        plain = unpack(body, content_encoding, parts.settings.ingest_max_bytes)
+        held = intake.sort_growthbook(plain, size_max=parts.settings.event_max_bytes)
+    except RolloutsError as wrong:
+        return Intake(answers.refusal(wrong, headers))
+    frame = Frame(
+        source=Source.GROWTHBOOK,
+        events=held.as_json,
+        n_events=len(held.good),
+        is_trusted=False,  # the key is in every browser
+        environment_id=connection.environment_id,
+        key_id=connection.client_key,
+        received_at=now,
+    )
+    return _intake(held, frame, headers)
+
+
+def take_segment(
+    parts: Parts,
+    *,
+    kind: str,
+    authorization: str,
+    body: bytes,
+    content_encoding: str,
+    now: datetime,
+) -> Intake:
+    """Read a request of Segment's API; refusals are answers, not exceptions."""
+    try:
+        key = _find_key(parts, _presented(authorization), now) if authorization else None
+        plain = unpack(body, content_encoding, parts.settings.ingest_max_bytes)
+        read = intake.read_batch(plain) if kind == "batch" else intake.read_alone(plain, kind)
+        if key is None:
+            key = _find_key(parts, read.write_key, now)
+    except RolloutsError as wrong:
+        return Intake(answers.refusal(wrong))
+    return _take_events(parts, key, read, now)
+
+
+def _take_events(parts: Parts, key: Key, read: SegmentBody, now: datetime) -> Intake:
+    held = intake.sort_segment(
+        read,
+        now=now,
+        keep=timedelta(days=parts.settings.journal_keep_days),
+        size_max=parts.settings.event_max_bytes,
+    )
+    frame = Frame(
+        source=Source.SEGMENT,
+        events=held.as_json,
+        n_events=len(held.good),
+        is_trusted=key.is_trusted,
+        environment_id=key.environment_id or 0,
+        key_id=key.id,
+        received_at=now,
+        sent_at=read.sent_at,
+    )
+    return _intake(held, frame, answers.NO_HEADERS)
+
+
+def _intake(held: Sorted, frame: Frame, headers: Mapping[str, str]) -> Intake:
+    if held.good:
+        return Intake(answers.success(len(held.good), held.rejected, headers), frame)
+    if held.rejected:
+        return Intake(answers.nothing_usable(held.rejected, headers))
+    return Intake(answers.success(0, [], headers))
+
+
+def _presented(authorization: str) -> str:
+    """The key in an Authorization header: Bearer, or Basic with the key as user name."""
+    scheme, _, rest = authorization.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    if scheme.lower() != "basic":
+        raise NotSignedIn("Send the write key by Basic or Bearer authentication.")
+    try:
+        user = base64.b64decode(rest.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise Malformed("The Authorization header is no valid Basic authentication.") from None
+    return user.partition(":")[0]
+
+
+def _find_key(parts: Parts, presented: str, now: datetime) -> Key:
+    key = parts.keys.find(presented, now=now) if presented else None
+    if key is None:
+        raise NotSignedIn(
+            "Send a valid write key: as user name of Basic authentication, or as `writeKey`."
+        )
+    if key.kind not in WRITE_KINDS:
+        raise NotAllowed("This key is no write key. Make one with POST /api/v1/write-keys.")
+    return key
