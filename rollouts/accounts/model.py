@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rollouts.errors import NotAllowed
+
 
 class Role(StrEnum):
     """What a caller may do; each role includes the ones before it."""
@@ -46,8 +48,53 @@ class Actor:
     id: str
     name: str
     role: Role
+    environments: frozenset[str] = frozenset()  # keys of those it may change; empty: all
+
+    def check_environment(self, environment: str) -> None:
+        """Refuse a change in an environment that this key was not made for."""
+        if self.environments and environment not in self.environments:
+            raise NotAllowed(
+                f"The key {self.name!r} may change {', '.join(sorted(self.environments))} only, "
+                f"not {environment}."
+            )
+
+    def check_grants(self, role: Role) -> None:
+        """Refuse to hand out a role above one's own."""
+        if not self.role.includes(role):
+            raise NotAllowed(f"You are {self.role}, so you cannot hand out the role {role}.")
 
 
 STOP_LOSS = Actor(ActorKind.MACHINE, "stop-loss", "stop-loss", Role.ADMIN)
 RAMP = Actor(ActorKind.MACHINE, "ramp", "automatic ramp", Role.ADMIN)
 OPERATOR = Actor(ActorKind.MACHINE, "operator", "command line", Role.ADMIN)
+START = Actor(ActorKind.MACHINE, "start", "first start", Role.ADMIN)
+
+
+class KeyKind(StrEnum):
+    """What a key is for; written into the key itself."""
+
+    API = "api"
+    SERVER_WRITE = "wk"  # sends events from servers: believed
+    BROWSER_WRITE = "ww"  # lies in pages for everyone to read: not believed
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that was presented and found good."""
+
+    id: str
+    kind: KeyKind
+    name: str
+    role: Role | None
+    environment_id: int | None
+    environments: frozenset[str] = frozenset()
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether outcomes sent with it may decide anything by themselves."""
+        return self.kind is KeyKind.SERVER_WRITE
+
+    def actor(self) -> Actor:
+        """An API key as the hand that did it. Other kinds do nothing but send events."""
+        assert self.role is not None
+        return Actor(ActorKind.KEY, self.id, self.name, self.role, self.environments)
