@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.summary import PairSummary, Summary
+from analysis.summary import PairSummary, Summary, centred_product
 
 Floats = npt.NDArray[np.float64]
 
@@ -61,4 +61,12 @@ class Moments:
     @property
     def centred(self) -> Floats:
         """Sums of products of deviations from the means, shape (k, k). Needs a unit."""
-        return self.products - np.outer(self.totals, self.totals) / self.n
+        scales = np.sqrt(np.outer(np.diag(self.products), np.diag(self.products)))
+        centred = [
+            [
+                centred_product(self.n, a, b, float(product), float(scale))
+                for b, product, scale in zip(self.totals, products, scales_, strict=True)
+            ]
+            for a, products, scales_ in zip(self.totals, self.products, scales, strict=True)
+        ]
+        return np.array(centred)

@@ -67,6 +67,19 @@ def log_evidence(
     check_split(counts, shares)
     if not 0 < concentration < float("inf"):
         raise ValueError(f"concentration must be above 0, not {concentration}")
+    return mixture_evidence(counts, shares, concentration)
+
+
+def mixture_evidence(
+    counts: Sequence[float], shares: Sequence[float], concentration: float
+) -> float:
+    """Log odds of a Dirichlet mixture about the shares against the shares themselves.
+
+    As `log_evidence`, unchecked, and smooth in counts that need not be whole.
+
+    >>> mixture_evidence([0.0, 0.0], [0.5, 0.5], 10.0)
+    0.0
+    """
     prior = [concentration * share for share in shares]
     terms = [
         float(gammaln(a + x) - gammaln(a)) - x * log(share)
