@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import expm1, isfinite, log1p, sqrt
+from math import expm1, isfinite, sqrt
+from typing import NamedTuple
+
+import numpy as np
 
 from analysis.effect import Effect, Scale, Validity
+from analysis.share import Floats, as_normal, divide
 from analysis.stoploss import Kind, Stratum, usable_strata, why_no_units
 
 LEAST_UNITS = 30  # randomised units per arm before a verdict
@@ -68,7 +72,138 @@ def gaussian_statistic(
     kept = usable_strata(strata, kind)
     if not kept:
         return _unready(*why_no_units(strata))
-    return _measured(kept, sign, tolerance, kind is Kind.PROPORTION)
+    arms = to_moments(kept, kind is Kind.PROPORTION)
+    units0, units1 = _units(kept)
+    found = gaussian(arms, sign=sign, tolerance=tolerance)
+    reason, needs = _why_not_ready(min(units0, units1), float(found.variance))
+    return GaussianStatistic(
+        r=float(found.r),
+        difference=float(found.difference),
+        variance=float(found.variance),
+        degrees=float(found.degrees),
+        information=float(found.information),
+        n0=units0,
+        n1=units1,
+        variance0=float(found.variance0),
+        variance1=float(found.variance1),
+        degrees0=float(found.degrees0),
+        degrees1=float(found.degrees1),
+        ready=not reason,
+        reason=reason,
+        needs=needs,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums per stratum and arm, each of shape (..., J): 0 is the control, 1 the treatment.
+
+    n: units (ratio metrics: denominators). s: sums. centred: squared deviations within the
+    stratum; degrees: of freedom behind them, in all strata together what the variance rests on.
+    """
+
+    n0: Floats
+    s0: Floats
+    centred0: Floats
+    degrees0: Floats
+    n1: Floats
+    s1: Floats
+    centred1: Floats
+    degrees1: Floats
+
+
+class Gaussian(NamedTuple):
+    """`GaussianStatistic`'s numbers, each of shape (...)."""
+
+    r: Floats
+    difference: Floats
+    variance: Floats
+    degrees: Floats
+    information: Floats
+    variance0: Floats
+    variance1: Floats
+    degrees0: Floats
+    degrees1: Floats
+
+
+def gaussian(arms: Moments, *, sign: int, tolerance: float) -> Gaussian:
+    """The statistic of each look, shape (...); zeros where nothing varies, without a warning."""
+    weights = divide(arms.n0 * arms.n1, arms.n0 + arms.n1)
+    whole = weights.sum(-1)
+    means = divide(arms.s1, arms.n1) - divide(arms.s0, arms.n0)
+    difference = divide((weights * means).sum(-1), whole)
+    degrees0, degrees1 = arms.degrees0.sum(-1), arms.degrees1.sum(-1)
+    variance0, variance1 = _variances(arms, degrees0, degrees1)
+    part0 = variance0 * _spread(weights, arms.n0, whole)
+    part1 = variance1 * _spread(weights, arms.n1, whole)
+    variance = part0 + part1
+    degrees = _satterthwaite(divide(part0, variance), degrees0, divide(part1, variance), degrees1)
+    t = divide(sign * difference - tolerance, np.sqrt(variance))
+    return Gaussian(
+        as_normal(t, degrees),
+        difference,
+        variance,
+        degrees,
+        whole,
+        variance0,
+        variance1,
+        degrees0,
+        degrees1,
+    )
+
+
+def _variances(arms: Moments, degrees0: Floats, degrees1: Floats) -> tuple[Floats, Floats]:
+    """Each arm's variance of one unit within strata, both arms' together as floor."""
+    centred0, centred1 = arms.centred0.sum(-1), arms.centred1.sum(-1)
+    pooled = divide(centred0 + centred1, degrees0 + degrees1)
+    return (
+        np.maximum(divide(centred0, degrees0), pooled),
+        np.maximum(divide(centred1, degrees1), pooled),
+    )
+
+
+def _spread(weights: Floats, n: Floats, whole: Floats) -> Floats:
+    """Variance of the weighted mean per variance of one unit."""
+    return divide(divide(weights * weights, n).sum(-1), whole * whole)
+
+
+def _satterthwaite(part0: Floats, degrees0: Floats, part1: Floats, degrees1: Floats) -> Floats:
+    spread = divide(part0**2, degrees0) + divide(part1**2, degrees1)
+    return divide(np.ones_like(spread), spread)
+
+
+def to_moments(strata: Sequence[Stratum], proportion: bool) -> Moments:
+    """The strata's sums as arrays of shape (J,); squares are centred in exact arithmetic."""
+    control = [_arm(x.n0, x.s0, x.q0, x.nv0, x.m0, proportion) for x in strata]
+    treatment = [_arm(x.n1, x.s1, x.q1, x.nv1, x.m1, proportion) for x in strata]
+    return Moments(*np.array(control).T, *np.array(treatment).T)
+
+
+def _arm(
+    n: float, s: float, q: float, ready: float | None, m: float | None, proportion: bool
+) -> tuple[float, float, float, float]:
+    if ready is not None and m is not None:
+        # nv / n is the variance per denominator, so that variance / n is that of the ratio
+        degrees = max(float(m) - 1, 0.0)
+        return float(n), float(s), ready / n * degrees, degrees
+    squares = Fraction(s if proportion else q)
+    centred = max(squares - Fraction(s) ** 2 / Fraction(n), Fraction(0))
+    return float(n), float(s), float(centred), max(float(n) - 1, 0.0)
+
+
+def _units(strata: Sequence[Stratum]) -> tuple[float, float]:
+    return (
+        float(sum(x.n0 if x.m0 is None else x.m0 for x in strata)),
+        float(sum(x.n1 if x.m1 is None else x.m1 for x in strata)),
+    )
+
+
+def _why_not_ready(fewest: float, variance: float) -> tuple[str, str]:
+    if fewest < LEAST_UNITS:
+        return f"{int(fewest)} of the {LEAST_UNITS} customers that each arm needs", "more customers"
+    if variance <= 0:
+        return "every customer has the same value, so its spread is unknown", "values that differ"
+    return "", ""
 
 
 def _unready(reason: str, needs: str) -> GaussianStatistic:
@@ -77,107 +212,10 @@ def _unready(reason: str, needs: str) -> GaussianStatistic:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Arm:
-    """One arm over all strata: weighted sum of 1/n, pooled variance, degrees of freedom."""
-
-    reach: float  # sum of h^2 / n
-    centred: float  # sum of squares within strata
-    degrees: float
-    units: float
-
-    @property
-    def variance(self) -> float:
-        return self.centred / self.degrees if self.degrees > 0 else 0.0
-
-
-def _measured(
-    strata: Sequence[Stratum], sign: int, tolerance: float, proportion: bool
-) -> GaussianStatistic:
-    weights = [x.n0 * x.n1 / (x.n0 + x.n1) for x in strata]
-    whole = sum(weights)
-    difference = (
-        sum(h * (x.s1 / x.n1 - x.s0 / x.n0) for h, x in zip(weights, strata, strict=True)) / whole
-    )
-    control = _arm(strata, weights, 0, proportion)
-    treatment = _arm(strata, weights, 1, proportion)
-    variance0, variance1 = _variances(control, treatment)
-    part0, part1 = variance0 * control.reach / whole**2, variance1 * treatment.reach / whole**2
-    variance = part0 + part1
-    degrees = _satterthwaite((part0, control.degrees), (part1, treatment.degrees))
-    reason, needs = _why_not_ready(control, treatment, variance)
-    t = (sign * difference - tolerance) / sqrt(variance) if variance > 0 else 0.0
-    return GaussianStatistic(
-        r=t_as_normal(t, degrees),
-        difference=difference,
-        variance=variance,
-        degrees=degrees,
-        information=whole,
-        n0=control.units,
-        n1=treatment.units,
-        variance0=variance0,
-        variance1=variance1,
-        degrees0=control.degrees,
-        degrees1=treatment.degrees,
-        ready=not reason,
-        reason=reason,
-        needs=needs,
-    )
-
-
-def _arm(strata: Sequence[Stratum], weights: Sequence[float], arm: int, proportion: bool) -> _Arm:
-    """Sums of one arm; centred squares in exact arithmetic, for sums of a billion units."""
-    reach, centred, degrees, units = 0.0, Fraction(0), 0.0, 0.0
-    for h, x in zip(weights, strata, strict=True):
-        n, s, q = (x.n1, x.s1, x.q1) if arm else (x.n0, x.s0, x.q0)
-        ready, m = (x.nv1, x.m1) if arm else (x.nv0, x.m0)
-        q = s if proportion else q
-        reach += h * h / n
-        units += n if m is None else m
-        if ready is not None and m is not None:
-            # per denominator unit, in proportion to degrees: pooled over strata it is nv over n
-            centred += Fraction(ready) / Fraction(n) * Fraction(max(m - 1, 0))
-            degrees += max(m - 1, 0)
-        else:
-            centred += max(Fraction(q) - Fraction(s) ** 2 / Fraction(n), Fraction(0))
-            degrees += n - 1
-    return _Arm(reach, float(centred), degrees, units)
-
-
-def _variances(control: _Arm, treatment: _Arm) -> tuple[float, float]:
-    """Each arm's variance of one unit, the pooled variance as floor."""
-    degrees = control.degrees + treatment.degrees
-    pooled = (control.centred + treatment.centred) / degrees if degrees > 0 else 0.0
-    return max(control.variance, pooled), max(treatment.variance, pooled)
-
-
-def _satterthwaite(*parts: tuple[float, float]) -> float:
-    whole = sum(variance for variance, _ in parts)
-    spread = sum(variance**2 / degrees for variance, degrees in parts if degrees > 0)
-    return whole**2 / spread if spread > 0 else 0.0
-
-
-def _why_not_ready(control: _Arm, treatment: _Arm, variance: float) -> tuple[str, str]:
-    fewest = min(control.units, treatment.units)
-    if fewest < LEAST_UNITS:
-        return f"{int(fewest)} of the {LEAST_UNITS} customers that each arm needs", "more customers"
-    if variance <= 0:
-        return "every customer has the same value, so its spread is unknown", "values that differ"
-    return "", ""
-
-
-def t_as_normal(t: float, degrees: float) -> float:
-    """The normal deviate as unlikely as this t. 0 without degrees of freedom."""
-    if degrees <= 0:
-        return 0.0
-    size = (8 * degrees + 1) / (8 * degrees + 3) * sqrt(degrees * log1p(t * t / degrees))
-    return size if t > 0 else -size
-
-
 def normal_as_t(z: float, degrees: float) -> float:
-    """The inverse of `t_as_normal`, for z of 0 or more.
+    """The t value as unlikely as this normal deviate of 0 or more: `share.as_normal` undone.
 
-    >>> round(t_as_normal(normal_as_t(2.5, 40), 40), 12)
+    >>> round(float(as_normal(np.array(normal_as_t(2.5, 40)), np.array(40.0))), 12)
     2.5
     """
     scaled = z * (8 * degrees + 3) / (8 * degrees + 1)

@@ -30,7 +30,8 @@ class Arms:
     """Sums per stratum and arm, each of shape (..., J): 0 is the control, 1 the treatment.
 
     n: units (ratio metrics: denominators). s: sum of values. nv: n times the sample variance,
-    so that strata add. m: randomised units over all strata, shape (...).
+    so that strata add. m: randomised units over all strata, shape (...). A stratum in which an
+    arm has no units compares nothing: it must be left out, or be 0 in every sum.
     """
 
     n0: Floats
@@ -115,7 +116,7 @@ def _corrected(
     shift = sign * (QUARTER if safe else -QUARTER) if proportion else 0.0
     root = divide(signed_root(arms, q, shift), np.sqrt(spread.phi))
     if not proportion:
-        root = _as_normal(root, _degrees(arms, spread))
+        root = as_normal(root, _degrees(arms, spread))
     weights = arms.events * q * (1 - q)
     skew = divide(
         (weights * (1 - 2 * q)).sum(-1), weights.sum(-1) * np.sqrt(np.maximum(information, 0.0))
@@ -138,9 +139,9 @@ def signed_root(arms: Arms, q: Floats, shift: float = 0.0) -> Floats:
     total = events.sum(-1)
     seen = np.clip(arms.s1.sum(-1) + shift, 0.0, total)
     tilt = log_tilt(events, q, seen)
-    with np.errstate(divide="ignore"):  # where q is 0 or 1 there are no events, and 0 is taken
-        none = -2 * np.where(events > 0, events * np.log1p(-q), 0.0).sum(-1)
-        every = -2 * np.where(events > 0, events * np.log(q), 0.0).sum(-1)
+    inside = np.where(events > 0, q, 0.5)  # a stratum without events adds nothing, whatever its q
+    none = -2 * (events * np.log1p(-inside)).sum(-1)
+    every = -2 * (events * np.log(inside)).sum(-1)
     square = np.where(
         seen <= 0, none, np.where(seen >= total, every, _square(events, q, seen, tilt))
     )
@@ -249,7 +250,7 @@ def _degrees(arms: Arms, spread: Dispersion) -> Floats:
     )
 
 
-def _as_normal(t: Floats, degrees: Floats) -> Floats:
-    """A t statistic's normal equivalent (Wallace 1959); 0 without degrees of freedom."""
+def as_normal(t: Floats, degrees: Floats) -> Floats:
+    """A t statistic's normal equivalent (Wallace 1959), elementwise; 0 without degrees of freedom."""
     factor = (8 * degrees + 1) / (8 * degrees + 3)
     return np.sign(t) * factor * np.sqrt(degrees * np.log1p(divide(t * t, degrees)))

@@ -1,0 +1,333 @@
+"""What a plan will do, before it starts: how often it stops wrongly, and what harm costs first.
+
+The plan's own stop-loss is run on simulated customers, as it will be run on real ones: the
+same statistic, burn-in, spending and reserve, at the planned looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.effect import Undecided
+from analysis.populations import Population
+from analysis.share import Arms, Floats, Share, share
+from analysis.spending import Spending
+from analysis.stoploss import (
+    LEAST_EFFECTIVE,
+    LEAST_NON_EVENTS,
+    LEAST_PER_ARM,
+    Kind,
+    tolerated_ratio,
+)
+
+MULTIPLES = (1.0, 1.5, 2.0, 4.0)
+GROUPS = 5  # of replications that share a boundary: those whose verdicts begin at about one look
+LARGEST_RATE = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of the ramp: so many looks, with so many customers in both arms between two.
+
+    share: of those customers, in treatment; in (0, 1).
+    """
+
+    looks: int
+    units_per_look: int
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.looks < 1 or self.units_per_look < 1:
+            raise ValueError("looks and units_per_look must be at least 1")
+        if not 0 < self.share < 1:
+            raise ValueError(f"share must lie strictly between 0 and 1, not {self.share}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One guardrail of one treatment, as it would be locked.
+
+    population: of control's customers (see `populations`). sign: +1 where more is worse.
+    tolerance: relative. alpha: already divided over guardrails and arms. stages: the ramp.
+    """
+
+    population: Population
+    sign: int
+    tolerance: float
+    stages: tuple[Stage, ...]
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        tolerated_ratio(self.sign, self.tolerance)
+        if not self.stages:
+            raise ValueError("stages must hold at least one stage")
+        if self.population.mean <= 0:
+            raise ValueError("population must have a mean above 0 for a relative tolerance")
+
+    @property
+    def kind(self) -> Kind:
+        is_binary = set(self.population.values) <= {0.0, 1.0}
+        return Kind.PROPORTION if is_binary else Kind.OTHER
+
+    @property
+    def ratio(self) -> float:
+        return tolerated_ratio(self.sign, self.tolerance)
+
+    @property
+    def looks(self) -> int:
+        return sum(stage.looks for stage in self.stages)
+
+
+class Simulated(NamedTuple):
+    """A simulated figure with its 95 % Monte-Carlo interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Characteristic:
+    """What the plan does when the truth is this harm.
+
+    harm: true relative harm, positive is worse. stopped: share of rollouts withdrawn; at the
+    tolerance or below it these are false stops. exposed: customers in treatment until
+    withdrawal, or to the end. spent: harm done until then, in the metric's unit. looks: taken.
+    """
+
+    harm: float
+    stopped: Simulated
+    exposed: Simulated
+    spent: Simulated
+    looks: Simulated
+
+
+def operating_characteristics(
+    plan: Plan,
+    *,
+    harms: Sequence[float] | None = None,
+    replications: int = 2000,
+    seed: int = 0,
+) -> list[Characteristic] | Undecided:
+    """How the plan behaves at each true harm, by simulation.
+
+    harms: relative and positive where worse; by default 1, 1.5, 2 and 4 times the tolerance,
+    the first of which gives the false-stop rate. Undecided if the plan could never reach a
+    verdict. Raises ValueError if harms must be given because the tolerance is not above 0.
+
+    >>> from analysis.populations import proportion
+    >>> plan = Plan(proportion(0.05), 1, 0.2, (Stage(20, 1000),))
+    >>> found = operating_characteristics(plan, replications=200)
+    >>> [round(row.harm, 2) for row in found], found[0].stopped.value < 0.1
+    ([0.2, 0.3, 0.4, 0.8], True)
+    """
+    if harms is None:
+        if plan.tolerance <= 0:
+            raise ValueError("harms must be given where the tolerance is not above 0")
+        harms = [multiple * plan.tolerance for multiple in MULTIPLES]
+    if replications < 2:
+        raise ValueError(f"replications must be at least 2, not {replications}")
+    blocked = never_ready(plan)
+    if blocked is not None:
+        return blocked
+    rng = np.random.default_rng(seed)
+    return [_characteristic(plan, harm, replications, rng) for harm in harms]
+
+
+def never_ready(plan: Plan) -> Undecided | None:
+    """Why this plan cannot reach a verdict even by its deadline, or None if it can.
+
+    >>> from analysis.populations import proportion
+    >>> never_ready(Plan(proportion(0.001), 1, 0.2, (Stage(10, 100),))).reason
+    'only about 1 of the 20 independent events a verdict needs can be expected by the deadline'
+    """
+    found = expected_share(plan)
+    least = LEAST_PER_ARM[plan.kind]
+    have = {
+        LEAST_EFFECTIVE: (float(found.effective), "independent events a verdict needs"),
+        least: (float(found.min_arm), "events that the smaller arm must expect"),
+    }
+    if plan.kind is Kind.PROPORTION:
+        have[-LEAST_NON_EVENTS] = (float(found.min_non_events), "customers without the event")
+    for needed, (expected, what) in have.items():
+        if expected < abs(needed):
+            return Undecided(
+                f"only about {expected:.0f} of the {abs(needed):.0f} {what} can be expected"
+                " by the deadline",
+                "a longer plan, more traffic, or a metric that happens more often",
+            )
+    return None
+
+
+def expected_share(plan: Plan) -> Share:
+    """The statistic's information, burn-in and so on as expected at the deadline, no harm done."""
+    units1 = np.array([stage.looks * stage.units_per_look * stage.share for stage in plan.stages])
+    units0 = np.array([float(stage.looks * stage.units_per_look) for stage in plan.stages]) - units1
+    mean, variance = plan.population.mean, plan.population.variance
+    arms = Arms(
+        units0,
+        units0 * mean,
+        units0 * variance,
+        units1,
+        units1 * mean,
+        units1 * variance,
+        units0.sum(),
+        units1.sum(),
+    )
+    return _share(plan, arms)
+
+
+def planned_information(plan: Plan) -> float:
+    """Information at the deadline, to pace the spending by; see `spending.Spending`."""
+    return float(expected_share(plan).information)
+
+
+def _share(plan: Plan, arms: Arms) -> Share:
+    proportion = plan.kind is Kind.PROPORTION
+    return share(arms, proportion=proportion, sign=plan.sign, ratio=plan.ratio, safe=False)
+
+
+def _characteristic(
+    plan: Plan, harm: float, replications: int, rng: np.random.Generator
+) -> Characteristic:
+    treatment = _harmed(plan, harm)
+    paths = simulate(plan, treatment, replications, rng)
+    stopped_at = stopping_look(plan, paths)
+    last = plan.looks - 1
+    is_stopped = stopped_at <= last
+    exposed = paths.exposed[np.minimum(stopped_at, last)].astype(np.float64)
+    each = plan.sign * (treatment.mean - plan.population.mean)
+    return Characteristic(
+        harm=harm,
+        stopped=_share_of(int(is_stopped.sum()), replications),
+        exposed=_mean_of(exposed),
+        spent=_mean_of(exposed * each),
+        looks=_mean_of(np.minimum(stopped_at, last) + 1.0),
+    )
+
+
+def _harmed(plan: Plan, harm: float) -> Population:
+    """Control's customers as this harm would make them; a rate stays below one."""
+    ratio = max(1 + plan.sign * harm, 0.0)
+    if plan.kind is Kind.PROPORTION:
+        ratio = min(ratio, LARGEST_RATE / plan.population.mean)
+    return plan.population.scaled(ratio)
+
+
+class Paths(NamedTuple):
+    """Evidence, information and readiness at each look, shape (looks, replications).
+
+    exposed: customers in treatment by each look, shape (looks,).
+    """
+
+    r: Floats
+    information: Floats
+    ready: NDArray[np.bool_]
+    exposed: NDArray[np.int64]
+
+
+def simulate(
+    plan: Plan, treatment: Population, replications: int, rng: np.random.Generator
+) -> Paths:
+    """The statistic's path in each of so many rollouts of the plan."""
+    sums = _Running(replications, len(plan.stages))
+    r, information, ready, exposed = [], [], [], []
+    for place, stage in enumerate(plan.stages):
+        units1 = max(round(stage.units_per_look * stage.share), 1)
+        units0 = max(stage.units_per_look - units1, 1)
+        for _ in range(stage.looks):
+            sums.add(place, plan.population.draw(rng, np.full(replications, units0)), units0, 0)
+            sums.add(place, treatment.draw(rng, np.full(replications, units1)), units1, 1)
+            found = _share(plan, sums.arms())
+            r.append(found.r)
+            information.append(found.information)
+            ready.append(_is_ready(plan.kind, found))
+            exposed.append(int(sums.n[1].sum()))
+    return Paths(np.array(r), np.array(information), np.array(ready), np.array(exposed))
+
+
+class _Running:
+    """Sums per arm, stratum and replication that grow from look to look."""
+
+    def __init__(self, replications: int, strata: int) -> None:
+        self.n = np.zeros((2, strata))
+        self.s = np.zeros((2, replications, strata))
+        self.q = np.zeros((2, replications, strata))
+
+    def add(self, place: int, drawn: tuple[Floats, Floats], units: int, arm: int) -> None:
+        self.n[arm, place] += units
+        self.s[arm, :, place] += drawn[0]
+        self.q[arm, :, place] += drawn[1]
+
+    def arms(self) -> Arms:
+        n = np.broadcast_to(self.n[:, None, :], self.s.shape)
+        centred = np.maximum(self.q - np.divide(self.s**2, n, where=n > 0, out=self.s * 0), 0)
+        nv = np.divide(centred * n, n - 1, where=n > 1, out=centred * 0)
+        units = self.n.sum(-1)
+        return Arms(n[0], self.s[0], nv[0], n[1], self.s[1], nv[1], units[0], units[1])
+
+
+def _is_ready(kind: Kind, found: Share) -> NDArray[np.bool_]:
+    ready = (found.effective >= LEAST_EFFECTIVE) & (found.min_arm >= LEAST_PER_ARM[kind])
+    if kind is Kind.PROPORTION:
+        ready &= found.min_non_events >= LEAST_NON_EVENTS
+    return ready & (found.information > 0)
+
+
+def stopping_look(plan: Plan, paths: Paths) -> NDArray[np.int64]:
+    """The look, from 0, at which each replication is stopped; the number of looks if never.
+
+    Replications whose verdicts begin at about the same look share one boundary, spent on their
+    mean information; a test holds it against the boundary that each would have had.
+    """
+    looks, replications = paths.r.shape
+    first = np.where(paths.ready.any(0), paths.ready.argmax(0), looks)
+    stopped_at = np.full(replications, looks, dtype=np.int64)
+    planned = planned_information(plan)
+    for members, begin in _groups(first, looks):
+        information = np.maximum.accumulate(paths.information[begin:, members].mean(1))
+        bounds = _bounds(Spending(plan.alpha, planned), information)
+        passed = (paths.r[begin:, members] > bounds[:, None]) & paths.ready[begin:, members]
+        stopped_at[members] = np.where(passed.any(0), begin + passed.argmax(0), looks)
+    return stopped_at
+
+
+def _groups(first: NDArray[np.int64], looks: int) -> list[tuple[NDArray[np.int64], int]]:
+    """Replications ordered by their first usable look, cut into a few groups of alike ones.
+
+    A group begins when the last of its members may be judged.
+    """
+    usable = np.flatnonzero(first < looks)
+    ordered = usable[np.argsort(first[usable], kind="stable")]
+    distinct = np.unique(first[ordered])
+    if len(distinct) <= GROUPS:
+        parts = [ordered[first[ordered] == value] for value in distinct]
+    else:
+        parts = np.array_split(ordered, GROUPS)
+    return [(part, int(first[part].max())) for part in parts if len(part)]
+
+
+def _bounds(spending: Spending, information: Floats) -> Floats:
+    """What the evidence must exceed at each look of this path, shape (looks,)."""
+    found = []
+    for place, reached in enumerate(information):
+        spending = spending.advance(float(reached), deadline=place + 1 == len(information))
+        found.append(spending.bound)
+    return np.array(found)
+
+
+def _share_of(count: int, total: int) -> Simulated:
+    interval = stats.binomtest(count, total).proportion_ci(method="wilson")
+    return Simulated(count / total, float(interval.low), float(interval.high))
+
+
+def _mean_of(values: Floats) -> Simulated:
+    mean, reach = float(values.mean()), 1.96 * float(values.std(ddof=1)) / sqrt(len(values))
+    return Simulated(mean, mean - reach, mean + reach)
