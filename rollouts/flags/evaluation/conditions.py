@@ -219,9 +219,15 @@ def _size(test: Test) -> Test:
 
 def _some_element(test: Test) -> Test:
     """Elements that are null are passed over, other falsy ones are not."""
-    return lambda actual: (
-        isinstance(actual, list) and any(item is not None and test(item) for item in actual)
-    )
+
+    def some(actual: object) -> bool:
+        if isinstance(actual, list):
+            for item in actual:
+                if item is not None and test(item):
+                    return True
+        return False
+
+    return some
 
 
 def at_path(path: str, test: Test) -> Check:

@@ -23,6 +23,7 @@ class Evaluation:
 
     __slots__ = (
         "attributes",
+        "buckets",
         "changed",
         "exposures",
         "features",
@@ -37,6 +38,7 @@ class Evaluation:
         self.features = features
         self.user = user
         self.attributes = user.attributes
+        self.buckets: dict[str, list[float]] = {}  # by attribute, where taken in one go
         self.overrides = url_overrides(user.url) if "?" in user.url else {}
         self.steered = bool(self.overrides or user.forced_variations or not user.enabled)
         self.sticky = None if user.sticky is None else dict(user.sticky)

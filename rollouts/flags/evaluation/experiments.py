@@ -1,16 +1,15 @@
 """An experiment rule compiled: who is let in, and to which variation."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from .bandits import contexts_of, leaf_definition
-from .conditions import Check, Conditions
+from .conditions import Check
 from .evaluation import Evaluation, Met
-from .hashing import Range, bucket_ranges, bucketer, choose
-from .members import BadRule, Rule, hash_text, hash_version, items, mapping, number, pair, text
-from .parts import Gate, filters, namespace, prerequisites, unit_of
+from .hashing import Range, bucket_ranges, choose
+from .members import BadRule, Rule, items, mapping, number, pair, text
+from .parts import Gate, World, filters, hashed, namespace, prerequisites
 from .results import Arm, ExperimentResult, Exposure, Leaf
-from .sticky import NOTHING, Sticky
+from .sticky import Sticky
 from .values import text_of, truthy
 
 _COPIED = (
@@ -35,23 +34,15 @@ class Split(NamedTuple):
 class Experiment:
     """One experiment, ready to be asked about any user."""
 
-    def __init__(
-        self,
-        rule: Rule,
-        feature: str | None,
-        gates: list[Gate],
-        conditions: Conditions,
-        bandits: Mapping[str, object],
-    ) -> None:
+    def __init__(self, rule: Rule, feature: str | None, gates: list[Gate], world: World) -> None:
         self.key = text(rule, "key", feature or "")
         self.arms = arms_of(rule)
         self._gates = gates  # what a unit without a sticky variation must pass, in order
         self._feature = feature
-        self._unit = unit_of(rule)
         self._attribute = text(rule, "hashAttribute", "id")
-        self._bucket = bucketer(text(rule, "seed", self.key), hash_version(rule, 1))
+        self._hash = hashed(rule, text(rule, "seed", self.key), world.hashes)
         self._sticky = None if rule.get("disableStickyBucketing") else Sticky(rule, self.key)
-        self._default, self._contexts = _splits(rule, self.key, self.arms, conditions, bandits)
+        self._default, self._contexts = _splits(rule, self.key, self.arms, world)
         self._inactive = rule.get("active") is False or rule.get("status") == "draft"
         self._closed = rule.get("status") == "stopped"
         self._told_by_rule = "force" in rule
@@ -66,65 +57,78 @@ class Experiment:
                 return self._told(evaluation, evaluation.overrides[self.key])
             if self.key in evaluation.user.forced_variations:
                 return self._told(evaluation, evaluation.user.forced_variations[self.key])
-        unit = self._unit(evaluation)
-        return self._by_hash(evaluation, unit) if unit and not self._inactive else None
+        if self._inactive:
+            return None
+        if evaluation.sticky is not None and self._sticky is not None:
+            return self._kept_or_by_hash(evaluation, self._sticky)
+        return self._by_hash(evaluation, self._attribute)
 
     def _told(self, evaluation: Evaluation, index: object) -> Exposure | None:
         """A variation that was asked for: no exposure, for nothing was left to chance."""
         if type(index) is not int or not 0 <= index < len(self.arms):
             return None
-        attribute = self._attribute_of(evaluation)
+        attribute = self._attribute
+        if evaluation.sticky is not None and self._sticky is not None:
+            attribute = self._sticky.unit(evaluation)[0]
         value = evaluation.attributes.get(attribute)
-        told = ExperimentResult(
-            self.arms[index], self._feature, attribute, value if truthy(value) else "", False
-        )
+        shown = value if truthy(value) else ""
+        told = ExperimentResult(self.arms[index], self._feature, attribute, shown, False)
         return Exposure(self._default.definition, told)
 
-    def _by_hash(self, evaluation: Evaluation, unit: str) -> Exposure | None:
-        sticky = None if evaluation.sticky is None else self._sticky
-        kept = sticky.kept(evaluation) if sticky else NOTHING
-        if kept.position < 0:
-            for gate in self._gates:
-                if not gate(evaluation):
-                    return None
-        n = self._bucket(unit)
-        if n is None or kept.blocked:
+    def _by_hash(self, evaluation: Evaluation, attribute: str) -> Exposure | None:
+        for gate in self._gates:
+            if not gate(evaluation):
+                return None
+        n = self._hash(evaluation)
+        if n is None:
             return None
         split = self._split(evaluation) if self._contexts else self._default
-        index = choose(n, split.ranges) if kept.position < 0 else kept.position
-        if not 0 <= index < len(self.arms):
+        position = choose(n, split.ranges)
+        if not 0 <= position < len(self.arms):
             return None
+        return self._let_in(evaluation, position, attribute, n, split)
+
+    def _kept_or_by_hash(self, evaluation: Evaluation, sticky: Sticky) -> Exposure | None:
+        """A unit keeps its variation; a new one is noted."""
+        kept = sticky.kept(evaluation)
+        attribute, unit = sticky.unit(evaluation)
+        if not unit or kept.blocked:
+            return None
+        if kept.position < 0:
+            found = self._by_hash(evaluation, attribute)
+        else:
+            found = self._kept(evaluation, kept.position, attribute)
+        if found and found.result.hash_used:
+            sticky.keep(evaluation, attribute, unit, found.result.key)
+        return found
+
+    def _kept(self, evaluation: Evaluation, position: int, attribute: str) -> Exposure | None:
+        n = self._hash(evaluation)
+        if n is None or position >= len(self.arms):
+            return None
+        split = self._split(evaluation) if self._contexts else self._default
+        return self._let_in(evaluation, position, attribute, n, split, kept=True)
+
+    def _let_in(
+        self,
+        evaluation: Evaluation,
+        position: int,
+        attribute: str,
+        n: float,
+        split: Split,
+        kept: bool = False,
+    ) -> Exposure | None:
         if self._told_by_rule:
             return self._told(evaluation, self._index_by_rule)
         if evaluation.user.qa_mode or self._closed:
             return None
-        attribute = self._attribute_of(evaluation)
+        arm, value = self.arms[position], evaluation.attributes.get(attribute)
         result = ExperimentResult(
-            self.arms[index],
-            self._feature,
-            attribute,
-            evaluation.attributes.get(attribute),
-            True,
-            n,
-            kept.position >= 0,
-            True,
-            split.leaf,
+            arm, self._feature, attribute, value, True, n, kept, True, split.leaf
         )
-        if sticky:
-            sticky.keep(evaluation, attribute, unit, result.arm.key)
         exposure = Exposure(split.definition, result)
         evaluation.exposures.append(exposure)
         return exposure
-
-    def _attribute_of(self, evaluation: Evaluation) -> str:
-        """The attribute that was hashed: the fallback if it had to stand in."""
-        sticky = self._sticky
-        if evaluation.sticky is None or sticky is None or not sticky.fallback:
-            return self._attribute
-        attributes = evaluation.attributes
-        if hash_text(attributes.get(self._attribute)):
-            return self._attribute
-        return sticky.fallback if hash_text(attributes.get(sticky.fallback)) else self._attribute
 
     def _split(self, evaluation: Evaluation) -> Split:
         for check, split in self._contexts:
@@ -157,29 +161,25 @@ def _arm(index: int, value: object, meta: Rule) -> Arm:
     )
 
 
-def targeted(rule: Rule, conditions: Conditions) -> list[Gate]:
+def targeted(rule: Rule, world: World) -> list[Gate]:
     """The gates of a namespace and a condition."""
     condition = rule.get("condition")
-    check = conditions.compile(condition) if condition else None
-    gates = namespace(rule, unit_of(rule))
+    check = world.conditions.compile(condition) if condition else None
+    gates = namespace(rule, world.hashes)
     return [*gates, lambda evaluation: check(evaluation.attributes)] if check else gates
 
 
-def inline(definition: Rule, conditions: Conditions, bandits: Mapping[str, object]) -> Experiment:
+def inline(definition: Rule, world: World) -> Experiment:
     """An experiment that stands by itself, outside any flag."""
-    met = prerequisites(definition, conditions)
-    gates = [*filters(definition), *targeted(definition, conditions)]
+    met = prerequisites(definition, world.conditions)
+    gates = [*filters(definition, world.hashes), *targeted(definition, world)]
     if met:
         gates.append(lambda evaluation: met(evaluation) is Met.YES)
-    return Experiment(definition, None, gates, conditions, bandits)
+    return Experiment(definition, None, gates, world)
 
 
 def _splits(
-    rule: Rule,
-    key: str,
-    arms: list[Arm],
-    conditions: Conditions,
-    bandits: Mapping[str, object],
+    rule: Rule, key: str, arms: list[Arm], world: World
 ) -> tuple[Split, list[tuple[Check, Split]]]:
     """The split of the rule itself, and those of a contextual bandit's contexts."""
     coverage, ranges = number(rule, "coverage"), items(rule, "ranges", pair)
@@ -191,7 +191,7 @@ def _splits(
         listed = weights if isinstance(weights, list) else None
         return bucket_ranges(len(arms), 1.0 if coverage is None else coverage, listed)
 
-    contexts = contexts_of(rule, len(arms), bandits, conditions)
+    contexts = contexts_of(rule, len(arms), world.bandits, world.conditions)
     return Split(divided(rule.get("weights")), definition), [
         (check, Split(divided(leaf.weights), {**definition, **leaf_definition(leaf)}, leaf))
         for check, leaf in contexts

@@ -17,10 +17,10 @@ PRIME = 0x01000193
 MASK = 0xFFFFFFFF
 
 _NATIVE_UTF16 = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
-_LONGEST_DECIMAL = 10  # digits of 2**32 - 1
 _PRIME_CUBED = pow(PRIME, 3, 2**32)
 
 Range = tuple[float, float]
+Words = NDArray[np.uint32]
 Bucketer = Callable[[str], float | None]
 
 
@@ -30,14 +30,15 @@ def fnv(text: str, state: int = OFFSET) -> int:
     >>> fnv("ab") == fnv("b", fnv("a"))
     True
     """
-    units: Iterable[int] = text.encode() if text.isascii() else _utf16_units(text)
-    for unit in units:
+    for unit in utf16_units(text):
         state = ((state ^ unit) * PRIME) & MASK
     return state
 
 
-def _utf16_units(text: str) -> Iterable[int]:
+def utf16_units(text: str) -> Sequence[int]:
     """Code units, lone surrogates included, since attributes come from JavaScript strings."""
+    if text.isascii():
+        return text.encode()
     return memoryview(text.encode(_NATIVE_UTF16, "surrogatepass")).cast("H")
 
 
@@ -58,6 +59,8 @@ def _three_digits() -> "array[int]":
 
 _ADDED = _three_digits()
 _HEADS = array("I", [fnv(str(number)) for number in range(2**32 // 10**6 + 1)])
+_ADDED_WORDS = np.frombuffer(_ADDED, dtype=np.uint32)
+_HEAD_WORDS = np.frombuffer(_HEADS, dtype=np.uint32)
 
 
 def fnv_of_decimal(number: int) -> int:
@@ -93,10 +96,8 @@ def bucketer(seed: str, version: int) -> Bucketer:
     start = fnv(seed)
 
     def second_version(value: str) -> float:
-        if not value.isascii():
-            return fnv_of_decimal(fnv(value, start)) % 10_000 / 10_000
         state = start
-        for unit in value.encode():
+        for unit in utf16_units(value):
             state = ((state ^ unit) * PRIME) & MASK
         return fnv_of_decimal(state) % 10_000 / 10_000
 
@@ -170,14 +171,13 @@ def buckets(seed: str, values: Sequence[str], version: int) -> NDArray[np.float6
     if version not in (1, 2):
         return None
     units, lengths = _unit_matrix(values)
-    if version == 1:
-        states = _fold(units, lengths, np.full(len(values), OFFSET, dtype=np.uint32))
-        tail = np.frombuffer(bytes(_utf16_units(seed)), dtype=np.uint16)
-        for unit in tail:
-            states = (states ^ np.uint32(unit)) * np.uint32(PRIME)
-        return np.asarray(states % 1_000 / 1_000, dtype=np.float64)
-    states = _fold(units, lengths, np.full(len(values), fnv(seed), dtype=np.uint32))
-    return np.asarray(_fold_decimal(states) % 10_000 / 10_000, dtype=np.float64)
+    start = OFFSET if version == 1 else fnv(seed)
+    states = _fold(units, lengths, np.full(len(values), start, dtype=np.uint32))
+    if version == 2:
+        return np.asarray(fold_decimals(states) % 10_000 / 10_000, dtype=np.float64)
+    for unit in utf16_units(seed):
+        states = (states ^ np.uint32(unit)) * np.uint32(PRIME)
+    return np.asarray(states % 1_000 / 1_000, dtype=np.float64)
 
 
 def _unit_matrix(values: Sequence[str]) -> tuple[NDArray[np.uint16], NDArray[np.intp]]:
@@ -189,9 +189,7 @@ def _unit_matrix(values: Sequence[str]) -> tuple[NDArray[np.uint16], NDArray[np.
     return np.frombuffer(padded, dtype=np.uint16).reshape(len(values), width), lengths
 
 
-def _fold(
-    units: NDArray[np.uint16], lengths: NDArray[np.intp], states: NDArray[np.uint32]
-) -> NDArray[np.uint32]:
+def _fold(units: NDArray[np.uint16], lengths: NDArray[np.intp], states: Words) -> Words:
     """Each row's units folded into its state; uint32 wraps around as the hash wants."""
     shortest = int(lengths.min(initial=units.shape[1]))
     for column in range(units.shape[1]):
@@ -200,12 +198,14 @@ def _fold(
     return states
 
 
-def _fold_decimal(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """The hash of each number's decimal text."""
-    states = np.full(len(numbers), OFFSET, dtype=np.uint32)
-    for place in range(_LONGEST_DECIMAL - 1, -1, -1):
-        power = np.uint32(10**place)
-        digits = numbers // power
-        folded = (states ^ (digits % 10 + np.uint32(ord("0")))) * np.uint32(PRIME)
-        states = np.where((digits > 0) | (place == 0), folded, states)
+def fold_decimals(numbers: Words) -> Words:
+    """`fnv_of_decimal` of many numbers, shape (n,)."""
+    heads, rest = np.divmod(numbers, np.uint32(1_000_000))
+    middle, tail = np.divmod(rest, np.uint32(1_000))
+    states = _HEAD_WORDS[heads]
+    for digits in (middle, tail):
+        states = states * np.uint32(_PRIME_CUBED) + _ADDED_WORDS[(states & 255) * 1_000 + digits]
+    if not heads.all():  # one in four thousand has fewer digits
+        for at in np.flatnonzero(heads == 0):
+            states[at] = fnv_of_decimal(int(numbers[at]))
     return states

@@ -72,6 +72,11 @@ def _equals_text(expected: str) -> Test:
 
 
 def _identical(expected: object) -> Test:
+    """Strict equality, without a look at types where Python's own is as strict."""
+    if isinstance(expected, str):
+        return lambda actual: actual == expected
+    if expected is None:
+        return lambda actual: actual is None
     return lambda actual: same_primitive(actual, expected)
 
 

@@ -1,10 +1,12 @@
 """The parts that rules are built from: the unit, its share, filters and prerequisites."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
+from .batches import Hash, Hashes
 from .conditions import Conditions
 from .evaluation import Evaluation, Met
-from .hashing import Range, bucketer, in_namespace
+from .hashing import Range
 from .members import (
     BadRule,
     Rule,
@@ -19,40 +21,37 @@ from .members import (
 from .results import Source
 
 Gate = Callable[[Evaluation], bool]
-Unit = Callable[[Evaluation], str]
 
 
-def unit(attribute: str) -> Unit:
-    """The text of the attribute that is hashed; empty when there is none."""
+class World(NamedTuple):
+    """What the rules of one payload share while they are compiled."""
 
-    def find(evaluation: Evaluation) -> str:
-        value = evaluation.attributes.get(attribute)
-        return value if type(value) is str else hash_text(value)
-
-    return find
+    conditions: Conditions
+    hashes: Hashes
+    bandits: Mapping[str, object]
 
 
-def unit_with_fallback(attribute: str, fallback: str) -> Unit:
-    """The fallback attribute stands in only while sticky bucketing is on."""
+def hashed(rule: Rule, seed: str, hashes: Hashes) -> Hash:
+    """The hash of a rule's unit; None for who has none.
 
-    def find(evaluation: Evaluation) -> str:
-        found = hash_text(evaluation.attributes.get(attribute))
-        if found or evaluation.sticky is None:
-            return found
-        return hash_text(evaluation.attributes.get(fallback))
-
-    return find
-
-
-def unit_of(rule: Rule) -> Unit:
-    """The unit of a rule."""
-    attribute, fallback = text(rule, "hashAttribute", "id"), text(rule, "fallbackAttribute")
+    The fallback attribute stands in only while sticky bucketing is on.
+    """
+    attribute, version = text(rule, "hashAttribute", "id"), hash_version(rule, 1)
+    fallback = text(rule, "fallbackAttribute")
+    find = hashes.hash(attribute, seed, version)
     if not fallback or rule.get("disableStickyBucketing"):
-        return unit(attribute)
-    return unit_with_fallback(attribute, fallback)
+        return find
+    stand_in = hashes.hash(fallback, seed, version)
+
+    def find_either(evaluation: Evaluation) -> float | None:
+        if evaluation.sticky is None or hash_text(evaluation.attributes.get(attribute)):
+            return find(evaluation)
+        return stand_in(evaluation)
+
+    return find_either
 
 
-def rollout(rule: Rule, feature_key: str) -> Gate | None:
+def rollout(rule: Rule, feature_key: str, hashes: Hashes) -> Gate | None:
     """The share of units a forced value is for; None when it is for all."""
     limits = None if rule.get("range") is None else pair(rule["range"])
     coverage = number(rule, "coverage")
@@ -60,58 +59,52 @@ def rollout(rule: Rule, feature_key: str) -> Gate | None:
         return None
     if limits is None and coverage == 0:
         return lambda _: False
-    find, seed = unit_of(rule), text(rule, "seed", feature_key)
-    n_of = bucketer(seed, hash_version(rule, 1))
-
-    def gate(evaluation: Evaluation) -> bool:
-        found = find(evaluation)
-        n = n_of(found) if found else None
-        return n is not None and inside(n)
-
-    inside = _within([limits]) if limits else _up_to(coverage or 0)
-    return gate
+    find = hashed(rule, text(rule, "seed", feature_key), hashes)
+    return _within(find, [limits]) if limits else _up_to(find, coverage or 0)
 
 
-def _up_to(coverage: float) -> Callable[[float], bool]:
+def _up_to(find: Hash, coverage: float) -> Gate:
     """The border itself is inside, as in the browsers' SDK."""
-    return lambda n: n <= coverage
-
-
-def _within(ranges: list[Range]) -> Callable[[float], bool]:
-    if len(ranges) == 1:
-        start, end = ranges[0]
-        return lambda n: start <= n < end
-    return lambda n: any(start <= n < end for start, end in ranges)
-
-
-def filters(rule: Rule) -> list[Gate]:
-    """One gate per filter; a unit must be in one range of each."""
-    return items(rule, "filters", lambda item: _filter(mapping(item))) or []
-
-
-def _filter(definition: Rule) -> Gate:
-    find = unit(text(definition, "attribute", "id"))
-    n_of = bucketer(text(definition, "seed"), hash_version(definition, 2))
-    inside = _within(items(definition, "ranges", pair) or [])
 
     def gate(evaluation: Evaluation) -> bool:
-        found = find(evaluation)
-        n = n_of(found) if found else None
-        return n is not None and inside(n)
+        n = find(evaluation)
+        return n is not None and n <= coverage
 
     return gate
 
 
-def namespace(rule: Rule, find: Unit) -> list[Gate]:
+def _within(find: Hash, ranges: list[Range]) -> Gate:
+    def gate(evaluation: Evaluation) -> bool:
+        n = find(evaluation)
+        if n is not None:
+            for start, end in ranges:
+                if start <= n < end:
+                    return True
+        return False
+
+    return gate
+
+
+def filters(rule: Rule, hashes: Hashes) -> list[Gate]:
+    """One gate per filter; a unit must be in one range of each."""
+    return items(rule, "filters", lambda item: _filter(mapping(item), hashes)) or []
+
+
+def _filter(definition: Rule, hashes: Hashes) -> Gate:
+    attribute, seed = text(definition, "attribute", "id"), text(definition, "seed")
+    find = hashes.hash(attribute, seed, hash_version(definition, 2))
+    return _within(find, items(definition, "ranges", pair) or [])
+
+
+def namespace(rule: Rule, hashes: Hashes) -> list[Gate]:
     """The old form of a filter, which the new one replaces even when it is empty."""
     value = rule.get("namespace")
     if not value or rule.get("filters") is not None:
         return []
     if not isinstance(value, list) or len(value) != 3 or not isinstance(value[0], str):
         raise BadRule("namespace must be an id and two numbers")
-    start, end = pair(value[1:])
-    place = (value[0], start, end)
-    return [lambda evaluation: in_namespace(find(evaluation), place)]
+    find = hashed({**rule, "hashVersion": 1}, "__" + value[0], hashes)
+    return [_within(find, [pair(value[1:])])]
 
 
 def prerequisites(rule: Rule, conditions: Conditions) -> Callable[[Evaluation], Met] | None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+from .batches import Hashes
 from .conditions import Conditions
 from .evaluation import Evaluation, Feature
 from .experiments import inline
 from .members import hash_text
+from .parts import World
 from .prerequisites import parents_of, too_deep
 from .results import CYCLIC, ExperimentResult, Result, Source, User
 from .rules import Rules, Step
@@ -21,13 +23,13 @@ class Program:
         saved_groups: Mapping[str, object],
         bandits: Mapping[str, object],
     ) -> None:
-        self._conditions = Conditions(saved_groups)
-        self._bandits = bandits
-        self._rules = Rules(self._conditions, bandits)
+        self._world = World(Conditions(saved_groups), Hashes(), bandits)
+        self._rules = Rules(self._world)
         self._features: dict[str, Feature] = {}
         self._has_rules: dict[str, bool] = {}
         self.problems: list[str] = []  # rules that are skipped, and why
         self._compile(features)
+        self._world.hashes.close()
 
     def _compile(self, features: Mapping[str, object]) -> None:
         wanted = {parent for feature in features.values() for parent in parents_of(feature)}
@@ -68,13 +70,19 @@ class Program:
         """An evaluation for one user, to ask flag by flag."""
         return Evaluation(self._features, user)
 
+    def start_all(self, user: User) -> Evaluation:
+        """An evaluation that is to ask about most flags: what they share is computed in one go."""
+        evaluation = Evaluation(self._features, user)
+        evaluation.buckets = self._world.hashes.of_user(user.attributes)
+        return evaluation
+
     def evaluate(self, key: str, user: User) -> Result:
         """What one flag is worth to a user."""
         return self.start(user).result(key)
 
     def evaluate_all(self, user: User) -> dict[str, Result]:
         """What every flag is worth to a user."""
-        evaluation = self.start(user)
+        evaluation = self.start_all(user)
         if user.forced_features:
             return {key: evaluation.result(key) for key in self._features}
         return {key: feature(evaluation) for key, feature in self._features.items()}
@@ -84,7 +92,8 @@ class Program:
 
         Raises BadRule for a definition that is none.
         """
-        assigned = inline(experiment, self._conditions, self._bandits).assign(self.start(user))
+        world = self._world._replace(hashes=Hashes())
+        assigned = inline(experiment, world).assign(self.start(user))
         return assigned.result if assigned else None
 
     def sticky_keys(self, attributes: Mapping[str, object]) -> list[str]:

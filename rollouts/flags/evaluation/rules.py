@@ -1,13 +1,13 @@
 """The rules of a flag compiled: each gives a result, or nothing, and then the next is asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
-from .conditions import Check, Conditions
+from .conditions import Check
 from .evaluation import Evaluation, Met
 from .experiments import EXPERIMENT_MEMBERS, Experiment, targeted
 from .members import BadRule, Rule, text
-from .parts import Gate, filters, prerequisites, rollout
+from .parts import Gate, World, filters, prerequisites, rollout
 from .results import CYCLIC, GATED, Result, Source
 from .sticky import Sticky
 
@@ -19,9 +19,8 @@ _STOPS: Final = {Met.NO: None, Met.GATED: GATED, Met.CYCLE: CYCLIC}
 class Rules:
     """Compiles the rules of one payload."""
 
-    def __init__(self, conditions: Conditions, bandits: Mapping[str, object]) -> None:
-        self._conditions = conditions
-        self._bandits = bandits
+    def __init__(self, world: World) -> None:
+        self._world = world
         self.sticky: list[Sticky] = []
 
     def compile(self, rule: object, feature_key: str, problem: Callable[[str], None]) -> Step:
@@ -29,7 +28,7 @@ class Rules:
         try:
             if not isinstance(rule, dict):
                 raise BadRule("a rule must be an object")
-            met = prerequisites(rule, self._conditions)
+            met = prerequisites(rule, self._world.conditions)
         except BadRule as reason:
             problem(str(reason))
             return _nothing
@@ -43,7 +42,7 @@ class Rules:
 
     def _decide(self, rule: Rule, feature_key: str) -> Step:
         step = self._valued(rule, feature_key)
-        for gate in reversed(filters(rule)):
+        for gate in reversed(filters(rule, self._world.hashes)):
             step = _behind(gate, step)
         return step
 
@@ -54,16 +53,16 @@ class Rules:
             raise BadRule("a rule must have a value to force or variations")
         own = {name: rule[name] for name in EXPERIMENT_MEMBERS if name in rule}
         # Its filters are passed before the experiment is asked, even by sticky units.
-        gates = targeted(own, self._conditions)
-        experiment = Experiment(own, feature_key, gates, self._conditions, self._bandits)
+        gates = targeted(own, self._world)
+        experiment = Experiment(own, feature_key, gates, self._world)
         self.sticky.append(Sticky(rule, experiment.key))
         return _experiment(experiment, text(rule, "id"))
 
     def _force(self, rule: Rule, feature_key: str) -> Step:
         result = Result(rule["force"], Source.FORCE, text(rule, "id"))
         condition = rule.get("condition")
-        check = self._conditions.compile(condition) if condition else None
-        gate = rollout(rule, feature_key)
+        check = self._world.conditions.compile(condition) if condition else None
+        gate = rollout(rule, feature_key, self._world.hashes)
         if check is None:
             return _always(result) if gate is None else _behind(gate, _always(result))
         return _if(check, result) if gate is None else _if_both(check, gate, result)

@@ -14,9 +14,6 @@ class Kept(NamedTuple):
     blocked: bool = False  # the unit took part in a version that may not go on
 
 
-NOTHING = Kept()
-
-
 def document_key(attribute: str, value: str) -> str:
     """Under which a unit's document is stored."""
     return f"{attribute}||{value}"
@@ -34,6 +31,14 @@ class Sticky:
         named = items(rule, "meta", mapping) or []
         # The first of equal keys counts, so they are entered from the last.
         self._index = {meta.get("key"): at for at, meta in reversed(list(enumerate(named)))}
+
+    def unit(self, evaluation: Evaluation) -> tuple[str, str]:
+        """The attribute that counts and its text: the fallback's where the first is missing."""
+        value = hash_text(evaluation.attributes.get(self.attribute))
+        if value or not self.fallback:
+            return self.attribute, value
+        stand_in = hash_text(evaluation.attributes.get(self.fallback))
+        return (self.fallback, stand_in) if stand_in else (self.attribute, "")
 
     def kept(self, evaluation: Evaluation) -> Kept:
         """The variation a unit has by its documents, the hash attribute's before the fallback's."""

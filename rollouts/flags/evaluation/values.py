@@ -5,11 +5,13 @@ where JavaScript is odd. Nothing here raises, whatever JSON is handed in.
 """
 
 import re
+from functools import lru_cache
 from math import inf, isnan, nan
 from typing import Final
 
 _DEEPEST: Final = 64  # levels of nested lists turned into text; deeper ones become ""
 _SAFE_INTEGER: Final = 2**53
+_SHORT: Final = 100  # characters of a version worth remembering
 _WHITESPACE: Final = " \t\n\v\f\r\u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
@@ -226,7 +228,14 @@ def padded_version(value: object) -> str:
     text = number_text(value) if is_numeric(value) else value  # type: ignore[arg-type]
     if not isinstance(text, str) or not text:
         text = "0"
+    return _padded_short(text) if len(text) <= _SHORT else _padded(text)
+
+
+def _padded(text: str) -> str:
     parts = text.removeprefix("v").partition("+")[0].replace("-", ".").split(".")
     if len(parts) == 3:
         parts.append("~")  # the greatest character, so a release follows its candidates
     return "-".join(part.rjust(5) if part.isascii() and part.isdigit() else part for part in parts)
+
+
+_padded_short = lru_cache(maxsize=2_000)(_padded)  # few versions of a product are in use
