@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from rollouts.errors import SettingWrong
 
 PREFIX = "ROLLOUTS_"
+_WORDS = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
 
 
 def _setting(default: Any, help_text: str, **extra: Any) -> Any:
@@ -42,14 +43,15 @@ class Settings:
     )
     web_threads: int = _setting(32, "Threads for pages and API in the web process.")
     web_processes: int = _setting(1, "Web processes; more than one needs PostgreSQL.")
+    auto_migrate: bool = _setting(
+        True, "Bring the store's schema up to date at start; no where another role migrates."
+    )
     log_level: str = _setting("info", "debug, info, warning or error.")
     log_format: str = _setting("console", "console or json.")
     fold_interval_ms: int = _setting(200, "How often the worker folds the journal.")
     fold_batch_events: int = _setting(20_000, "Most events folded in one transaction.")
     watch_interval_ms: int = _setting(50, "How often a process asks whether flags changed.")
-    look_interval_seconds: float = _setting(
-        300.0, "Time between looks for a plan that names none."
-    )
+    look_interval_seconds: float = _setting(300.0, "Time between looks for a plan that names none.")
     worker_late_seconds: int = _setting(30, "Silence of the worker after which it is not ready.")
     journal_lag_events: int = _setting(500_000, "Unfolded events above which it is not ready.")
     journal_keep_days: int = _setting(90, "How long raw events stay in the journal once folded.")
@@ -127,9 +129,13 @@ def _parse(name: str, kind: str, text: str) -> Any:
             return int(text)
         if kind == "float":
             return float(text)
+        if kind == "bool":
+            return _WORDS[text.strip().lower()]
         return Path(text) if kind == "Path" else text
     except ValueError:
         raise SettingWrong(f"{PREFIX}{name.upper()} must be a number, not {text!r}.") from None
+    except KeyError:
+        raise SettingWrong(f"{PREFIX}{name.upper()} must be yes or no, not {text!r}.") from None
 
 
 def _refuse(name: str, must: str) -> None:
@@ -162,7 +168,8 @@ def _check_numbers(s: Settings) -> None:
     may_be_zero = {"port", "proxy_hops"}
     for item in fields(s):
         value = getattr(s, item.name)
-        if isinstance(value, int | float) and value <= 0 and item.name not in may_be_zero:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and value <= 0 and item.name not in may_be_zero:
             _refuse(item.name, f"must be above 0, not {value}.")
     if s.proxy_hops < 0:
         _refuse("proxy_hops", "must not be negative.")

@@ -7,12 +7,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, func, or_, select
+from sqlalchemy import Enum, ForeignKey, String, UniqueConstraint, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rollouts.db import Base, BigId
 from rollouts.errors import NotFound
 from rollouts.lifecycle.model import State
+
+
+WORD = Enum(
+    State, native_enum=False, length=20, values_callable=lambda kind: [s.value for s in kind]
+)
 
 
 class RolloutRow(Base):
@@ -27,7 +32,7 @@ class RolloutRow(Base):
     flag_key: Mapped[str] = mapped_column(String(200), index=True)
     environment_id: Mapped[int]
     environment_key: Mapped[str] = mapped_column(String(200))
-    state: Mapped[State] = mapped_column(String(20))
+    state: Mapped[State] = mapped_column(WORD)
     draft: Mapped[dict[str, Any]]
     revision: Mapped[int] = mapped_column(default=1)
     stage: Mapped[int] = mapped_column(default=0)
@@ -37,7 +42,6 @@ class RolloutRow(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     next_look_at: Mapped[datetime | None] = mapped_column(index=True)
-
 
 
 class PlanRow(Base):

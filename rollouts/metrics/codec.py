@@ -22,7 +22,9 @@ def to_dict(definition: Definition) -> dict[str, Any]:
         "numerator": _selector_to_dict(definition.numerator),
         "aggregation": definition.aggregation.value,
         "good": definition.direction.value,
-        "denominator": _selector_to_dict(definition.denominator) if definition.denominator else None,
+        "denominator": _selector_to_dict(definition.denominator)
+        if definition.denominator
+        else None,
         "numerator_aggregation": definition.numerator_aggregation.value,
         "denominator_aggregation": definition.denominator_aggregation.value,
         "window_seconds": definition.window.total_seconds() if definition.window else None,

@@ -75,7 +75,9 @@ class Filter:
                 return held is not None
         if not _is_number(held) or not _is_number(self.value):
             return False
-        return bool(held >= self.value if self.operator is Operator.AT_LEAST else held <= self.value)
+        return bool(
+            held >= self.value if self.operator is Operator.AT_LEAST else held <= self.value
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,9 @@ class Definition:
     def __post_init__(self) -> None:
         faults = tuple(_faults_of(self))
         if faults:
-            raise Invalid(f"The definition does not fit together: {faults[0].problem}", faults=faults)
+            raise Invalid(
+                f"The definition does not fit together: {faults[0].problem}", faults=faults
+            )
 
     @property
     def harm_sign(self) -> int:
@@ -150,7 +154,9 @@ class Definition:
             and (item.is_trusted or self.allow_untrusted)
         ]
         if self.aggregation is not Aggregation.RATIO:
-            return self._capped(_add(self.aggregation, self.numerator, held, self.allow_negative)), 1.0
+            return self._capped(
+                _add(self.aggregation, self.numerator, held, self.allow_negative)
+            ), 1.0
         assert self.denominator is not None
         top = _add(self.numerator_aggregation, self.numerator, held, self.allow_negative)
         bottom = _add(self.denominator_aggregation, self.denominator, held, False)

@@ -62,7 +62,9 @@ def find_metric(session: Session, key: str) -> MetricRow | None:
     return session.scalar(select(MetricRow).where(MetricRow.key == key))
 
 
-def list_metrics(session: Session, *, after: str | None, limit: int, search: str) -> list[MetricRow]:
+def list_metrics(
+    session: Session, *, after: str | None, limit: int, search: str
+) -> list[MetricRow]:
     """Metrics by key, from behind `after`."""
     query = select(MetricRow).where(MetricRow.archived_at.is_(None)).order_by(MetricRow.key)
     if after is not None:
@@ -73,7 +75,9 @@ def list_metrics(session: Session, *, after: str | None, limit: int, search: str
     return list(session.scalars(query.limit(limit)))
 
 
-def get_version(session: Session, metric: MetricRow, version: int | None = None) -> MetricVersionRow:
+def get_version(
+    session: Session, metric: MetricRow, version: int | None = None
+) -> MetricVersionRow:
     """A version of a metric; the newest unless one is named. Raises NotFound."""
     wanted = version or metric.version
     row = session.scalar(

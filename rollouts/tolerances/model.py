@@ -46,7 +46,9 @@ class Budget:
         if not 0 < self.hold_at <= 1:
             faults.append(Fault("budget.hold_at", "must be above 0 and at most 1"))
         if faults:
-            raise Invalid(f"The harm budget does not fit: {faults[0].problem}.", faults=tuple(faults))
+            raise Invalid(
+                f"The harm budget does not fit: {faults[0].problem}.", faults=tuple(faults)
+            )
 
 
 @dataclass(frozen=True, slots=True)

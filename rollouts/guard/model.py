@@ -1,0 +1,159 @@
+"""Snapshot and tolerances to a judgement. The worst finding decides; no data never passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rollouts.tolerances.model import Action
+from rollouts.words import count, percent
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One thing that speaks for an action."""
+
+    action: Action
+    arm: str
+    metric: str
+    kind: str  # harm | budget | split | nodata | affordable | deadline
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a look calls for. `action` is None where nothing does."""
+
+    action: Action | None
+    causes: tuple[Cause, ...]
+
+    @property
+    def worst(self) -> Cause | None:
+        """The cause that decides."""
+        return self.causes[0] if self.causes else None
+
+    @property
+    def is_pass(self) -> bool:
+        """Whether the ramp may go on."""
+        return self.action in (None, Action.OBSERVE, Action.WARN)
+
+
+def judge(body: dict[str, Any]) -> Judgement:
+    """Judge a look by its own body: harm first, then budget, then whether it can be believed."""
+    causes = [*_findings(body), *_split(body), *_silence(body), *_deadline(body)]
+    causes.sort(key=lambda cause: -cause.action.rank)
+    return Judgement(causes[0].action if causes else None, tuple(causes))
+
+
+def guardrails(body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every (arm, guardrail) of a look."""
+    for arm in body["arms"]:
+        for metric in arm["metrics"]:
+            if metric["role"] == "guardrail":
+                yield arm, metric
+
+
+def is_all_safe(body: dict[str, Any]) -> bool:
+    """Whether every guardrail of every arm is shown to be within its limit."""
+    findings = [metric["finding"] for _, metric in guardrails(body)]
+    return bool(findings) and set(findings) == {"safe"} and body["srm"]["state"] == "ok"
+
+
+def is_stage_due(body: dict[str, Any]) -> bool:
+    """Whether a next stage exists and the present one was held long enough."""
+    next_at = body["stage"]["next_at"]
+    taken = datetime.fromisoformat(body["look"]["taken_at"])
+    return next_at is not None and taken >= datetime.fromisoformat(next_at)
+
+
+def why_not_affordable(body: dict[str, Any]) -> Cause | None:
+    """Whether the next stage could overspend a budget under the worst effect not ruled out.
+
+    The worst harm per customer still possible, times the customers whom the next stage would
+    reach while it is held, comes on top of the most that may have been spent already.
+    """
+    stage = body["stage"]
+    if stage["next_share"] is None:
+        return None
+    for arm, metric in guardrails(body):
+        budget = metric["budget"]
+        if budget is None or budget["state"] == "unknown" or metric["treatment"]["n"] == 0:
+            continue
+        added = _worst_ahead(body, metric)
+        spent = max(budget["high"], 0.0)
+        if added is not None and spent + added > budget["amount"]:
+            left = max(budget["amount"] - spent, 0.0)
+            unit = budget["unit"]
+            reason = (
+                f"going to {percent(stage['next_share'])} could cost up to {count(added)} {unit}, "
+                f"and {count(left)} are left of the budget of {count(budget['amount'])}"
+            )
+            return Cause(Action.HOLD, arm["key"], metric["key"], "affordable", reason)
+    return None
+
+
+def _worst_ahead(body: dict[str, Any], metric: dict[str, Any]) -> float | None:
+    """Most harm that the next stage could do while it is held, at the traffic seen so far."""
+    effect = metric["absolute"]
+    if effect is None:
+        return None
+    worst = max(effect["high"] if metric["sign"] > 0 else -effect["low"], 0.0)
+    stage = body["stage"]
+    entered = datetime.fromisoformat(stage["entered_at"])
+    taken = datetime.fromisoformat(body["look"]["taken_at"])
+    started = datetime.fromisoformat(body["rollout"]["started_at"])
+    elapsed = max((taken - started).total_seconds(), 1.0)
+    hold = stage["stages"][stage["index"] + 1]["hold_seconds"]
+    if hold == 0:
+        hold = max((taken - entered), timedelta(seconds=1)).total_seconds()
+    per_second = metric["treatment"]["n"] / elapsed
+    growth: float = stage["next_share"] / stage["share"]
+    return worst * per_second * growth * float(hold)
+
+
+def _findings(body: dict[str, Any]) -> Iterator[Cause]:
+    for arm, metric in guardrails(body):
+        action = Action(metric["action"])
+        if metric["finding"] == "harm":
+            yield Cause(action, arm["key"], metric["key"], "harm", metric["reason"])
+        budget = metric["budget"]
+        if budget is None:
+            continue
+        if budget["state"] == "spent":
+            reason = (
+                f"the harm budget of {count(budget['amount'])} {budget['unit']} is spent: "
+                f"{count(budget['estimate'])} so far, at least {count(max(budget['low'], 0))}"
+            )
+            yield Cause(action, arm["key"], metric["key"], "budget", reason)
+        elif budget["state"] == "hold":
+            reason = (
+                f"{count(budget['estimate'])} {budget['unit']} of a budget of "
+                f"{count(budget['amount'])} may be spent already"
+            )
+            step = min(action, Action.HOLD, key=lambda item: item.rank)
+            yield Cause(step, arm["key"], metric["key"], "budget", reason)
+
+
+def _split(body: dict[str, Any]) -> Iterator[Cause]:
+    if body["srm"]["state"] == "broken":
+        reason = f"the split is not what was set ({body['srm']['text']})"
+        yield Cause(Action.HOLD, "", "", "split", reason)
+
+
+def _silence(body: dict[str, Any]) -> Iterator[Cause]:
+    """A guardrail without data is never a pass; the ramp's own first minutes are grace."""
+    stage = body["stage"]
+    if stage["next_at"] is None or not is_stage_due(body):
+        return
+    for arm, metric in guardrails(body):
+        if metric["finding"] == "nodata":
+            reason = f"{metric['name']} has no data, and no data is never a pass"
+            yield Cause(Action.HOLD, arm["key"], metric["key"], "nodata", reason)
+
+
+def _deadline(body: dict[str, Any]) -> Iterator[Cause]:
+    if body["look"]["is_deadline"] and not is_all_safe(body):
+        reason = "the plan's deadline has passed: ship it, stop it, or make a new plan"
+        yield Cause(Action.HOLD, "", "", "deadline", reason)

@@ -1,0 +1,219 @@
+"""Verdicts as sentences that can be forwarded without the page.
+
+Date + deed + fact + interval + limit + count + goal, and no adjective.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rollouts.guard.model import Judgement, guardrails, is_all_safe
+from rollouts.tolerances.model import Action
+from rollouts.words import MINUS, count, figures, moment, percent
+
+
+def verdict(
+    body: dict[str, Any], judgement: Judgement, *, deed: str = "", at: datetime
+) -> dict[str, Any]:
+    """The verdict of a look: kind, finding, a sentence in two parts, and what to do next.
+
+    deed: what is being done with this look: withdrawn, shipped, stopped, or nothing yet.
+    """
+    if deed == "withdrawn":
+        return _withdrawn(body, judgement, at)
+    if deed in ("shipped", "stopped"):
+        return _ended(body, deed, at)
+    if body["srm"]["state"] == "broken":
+        return _unjudged(body)
+    if judgement.action is Action.HOLD:
+        return _held(body, judgement)
+    if any(metric["finding"] == "harm" for _, metric in guardrails(body)):
+        return _harm(body)
+    if is_all_safe(body):
+        return _safe(body)
+    return _early(body)
+
+
+def change(metric: dict[str, Any]) -> str:
+    """What a metric did: "contacts rose 31 % (between 18 % and 46 %)"."""
+    name = lower_first(metric["name"])
+    effect = metric["relative"]
+    show = percent if effect else figures
+    effect = effect or metric["absolute"]
+    if effect is None:
+        why = metric["undecided"]["reason"] if metric["undecided"] else metric["reason"]
+        return f"{name}: {lower_first(why).rstrip('.')}"
+    low, high, estimate = effect["low"], effect["high"], effect["estimate"]
+    if low <= 0 <= high:
+        return f"{name} changed by {_signed(low, show)} to {_signed(high, show)}"
+    verb = "rose" if estimate > 0 else "fell"
+    ends = sorted((abs(low), abs(high)))
+    between = f"(between {show(ends[0])} and {show(ends[1])})"
+    return f"{name} {verb} {show(abs(estimate))} {between}"
+
+
+def limit(metric: dict[str, Any]) -> str:
+    """The limit of a guardrail, in words."""
+    if metric["limit_scale"] == "relative":
+        return percent(metric["limit"])
+    return f"{figures(metric['limit'])} per customer"
+
+
+def lower_first(text: str) -> str:
+    """For use inside a sentence; acronyms stay."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
+def goals(body: dict[str, Any]) -> str:
+    """One sentence for each goal of each arm."""
+    said = []
+    for arm in body["arms"]:
+        for metric in arm["metrics"]:
+            if metric["role"] == "goal":
+                of = f" in {arm['name']}" if len(body["arms"]) > 1 else ""
+                said.append(_goal(metric, of))
+    return " ".join(said)
+
+
+def _goal(metric: dict[str, Any], of: str) -> str:
+    text = change(metric)
+    tail = "" if metric["finding"] in ("safe", "harm") else ", not enough to be known"
+    if metric["relative"] is None and metric["absolute"] is None:
+        tail = ""
+    return f"{text[:1].upper()}{text[1:]}{of}{tail}."
+
+
+def _withdrawn(body: dict[str, Any], judgement: Judgement, at: datetime) -> dict[str, Any]:
+    worst = judgement.worst
+    found = [
+        metric
+        for arm, metric in guardrails(body)
+        if worst is not None and (arm["key"], metric["key"]) == (worst.arm, worst.metric)
+    ]
+    when = moment(at)
+    if not found or worst is None or worst.action is not Action.WITHDRAW:
+        lead, rest = f"Withdrawn on {when} by hand.", " " + _summary(body)
+        return _said("withdrawn", "unknown", lead, rest, "Read why on the timeline.")
+    metric = found[0]
+    text = change(metric)
+    head, _, tail = text.partition(" (")
+    tail = f" ({tail}" if tail else ""
+    rest = [f"{tail}, more than the {limit(metric)} we said we would tolerate."]
+    if worst.kind == "budget":
+        rest = [f"{tail}; the limit was {limit(metric)}."]
+    if metric["budget"] and metric["budget"]["estimate"] is not None:
+        rest.append(
+            f"That is {_harm_count(metric)}, of a budget of {count(metric['budget']['amount'])}."
+        )
+    rest.append(goals(body))
+    everyone = _treated(body)
+    following = (
+        f"All {everyone} customers are back on the old version; nothing needs switching. "
+        "Find out why before trying again."
+    )
+    lead = f"Withdrawn on {when}: {head}"
+    return _said("withdrawn", "harm", lead, " ".join(part for part in rest if part), following)
+
+
+def _ended(body: dict[str, Any], deed: str, at: datetime) -> dict[str, Any]:
+    lead = f"{deed.capitalize()} on {moment(at)}."
+    finding = "safe" if deed == "shipped" and is_all_safe(body) else "unknown"
+    following = (
+        "Remove the old path and the flag from the code."
+        if deed == "shipped"
+        else "Everybody is back on the old version."
+    )
+    return _said(deed, finding, lead, " " + _summary(body), following)
+
+
+def _unjudged(body: dict[str, Any]) -> dict[str, Any]:
+    arrived = body["units"]["by_variation"]
+    total = max(body["units"]["total"], 1)
+    odd = max(arrived, key=lambda item: abs(item["n"] / total - item["share"]))
+    p_value = body["srm"]["p_value"]
+    shown = "p < 0.001" if p_value is None or p_value < 0.001 else f"p = {p_value:.2g}"
+    lead = "Cannot be judged:"
+    rest = (
+        f" {percent(odd['share'])} was set for {odd['name']}, {percent(odd['n'] / total)} arrived "
+        f"({shown}). The effects are not to be trusted, and the ramp is frozen."
+    )
+    return _said("unjudged", "unknown", lead, rest, "Find where customers get lost or doubled.")
+
+
+def _held(body: dict[str, Any], judgement: Judgement) -> dict[str, Any]:
+    reasons = [cause.reason for cause in judgement.causes if cause.action is Action.HOLD]
+    lead = f"Held at {percent(body['stage']['share'])}:"
+    tail = "" if _has_harm(body) else " No harm is shown."
+    return _said(
+        "held",
+        "hold",
+        lead,
+        f" {lower_first(reasons[0])}.{tail}",
+        "The ramp goes on by itself once this no longer holds, or decide with a reason.",
+    )
+
+
+def _harm(body: dict[str, Any]) -> dict[str, Any]:
+    metric = next(item for _, item in guardrails(body) if item["finding"] == "harm")
+    text = change(metric)
+    lead = f"Harm shown: {text.partition(' (')[0]}"
+    tail = text[len(text.partition(" (")[0]) :]
+    rest = f"{tail}, more than the {limit(metric)} we said we would tolerate. {goals(body)}"
+    return _said("harm", "harm", lead, rest, f"The plan says: {metric['action']}. Decide.")
+
+
+def _safe(body: dict[str, Any]) -> dict[str, Any]:
+    n = sum(1 for _ in guardrails(body))
+    lead = f"Safe so far: {'the guardrail is' if n == 1 else f'all {n} guardrails are'} within the limit."
+    following = "Ship it, or let the ramp go on."
+    return _said("safe", "safe", lead, " " + goals(body), following)
+
+
+def _early(body: dict[str, Any]) -> dict[str, Any]:
+    open_ones = [item for _, item in guardrails(body) if item["finding"] in ("unknown", "nodata")]
+    metric = open_ones[0]
+    rest = f" {change(metric)}, and the limit is {limit(metric)}."
+    if metric["finding"] == "nodata":
+        rest = f" {lower_first(metric['reason'])}"
+    if metric["needs"]:
+        rest += f" What would settle it: {metric['needs'].rstrip('.')}."
+    finding = "nodata" if metric["finding"] == "nodata" else "unknown"
+    following = "Nothing to do: the guard looks again by itself."
+    return _said("early", finding, "Too early to say:", rest, following)
+
+
+def _summary(body: dict[str, Any]) -> str:
+    names = {"harm": "harm", "safe": "safe", "unknown": "not yet known", "nodata": "without data"}
+    found = [metric["finding"] for _, metric in guardrails(body)]
+    parts = [f"{found.count(key)} {word}" for key, word in names.items() if key in found]
+    return f"Guardrails: {', '.join(parts)}. {goals(body)}".strip()
+
+
+def _harm_count(metric: dict[str, Any]) -> str:
+    budget = metric["budget"]
+    n, unit = count(budget["estimate"]), budget["unit"]
+    return f"{n} extra {unit}" if metric["sign"] > 0 else f"{n} {unit} lost"
+
+
+def _treated(body: dict[str, Any]) -> str:
+    return count(sum(v["n"] for v in body["units"]["by_variation"] if not v["is_control"]))
+
+
+def _has_harm(body: dict[str, Any]) -> bool:
+    return any(metric["finding"] == "harm" for _, metric in guardrails(body))
+
+
+def _signed(value: float, show: Any) -> str:
+    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{show(abs(value))}"
+
+
+def _said(kind: str, finding: str, lead: str, rest: str, following: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "finding": finding,
+        "sentence": f"{lead}{rest}".strip(),
+        "lead": lead,
+        "rest": rest,
+        "next": following,
+    }

@@ -1,0 +1,195 @@
+"""The plan: what is written down before the first customer, then hashed and locked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from analysis.effect import Scale
+from rollouts.accounts.model import Role
+from rollouts.errors import Fault, Invalid
+from rollouts.lifecycle.model import Stage, Variation, check_ramp, check_variations
+from rollouts.metrics.model import Aggregation, Definition
+from rollouts.tolerances.codec import (
+    goal_from_dict,
+    goal_to_dict,
+    guardrail_from_dict,
+    guardrail_to_dict,
+)
+from rollouts.tolerances.model import Goal, Guardrail
+
+METHOD = "share test with error spending; see analysis/stoploss.py"
+DEFAULT_PLANNED_UNITS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """All that a person decides about a rollout before it starts."""
+
+    key: str
+    name: str
+    hypothesis: str
+    owner: str
+    flag: str
+    environment: str
+    unit: str
+    variations: tuple[Variation, ...]
+    control: str
+    ramp: tuple[Stage, ...]
+    goals: tuple[Goal, ...]
+    guardrails: tuple[Guardrail, ...]
+    condition: dict[str, Any] | None = None
+    alpha: float = 0.05
+    look_every_seconds: float | None = None
+    planned_units: int = DEFAULT_PLANNED_UNITS
+    deadline: datetime | None = None
+    may_override: Role = Role.ADMIN
+
+    def __post_init__(self) -> None:
+        check_variations(self.variations, self.control)
+        check_ramp(self.ramp)
+        faults = tuple(_faults_of(self))
+        if faults:
+            raise Invalid(f"The plan does not fit: {faults[0].problem}.", faults=faults)
+
+    @property
+    def treatments(self) -> tuple[Variation, ...]:
+        """All variations but control."""
+        return tuple(item for item in self.variations if item.key != self.control)
+
+    @property
+    def metric_keys(self) -> tuple[str, ...]:
+        """Every metric the plan counts, guardrails first."""
+        return tuple(item.metric for item in (*self.guardrails, *self.goals))
+
+
+def _faults_of(draft: Draft) -> list[Fault]:
+    faults = []
+    if not 0 < draft.alpha <= 0.2:
+        faults.append(Fault("alpha", "alpha must be above 0 and at most 0.2"))
+    if draft.look_every_seconds is not None and draft.look_every_seconds < 1:
+        faults.append(Fault("look_every_seconds", "looks cannot be closer than a second"))
+    if draft.planned_units < 100:
+        faults.append(Fault("planned_units", "a plan for under 100 customers can show nothing"))
+    keys = draft.metric_keys
+    repeated = sorted({key for key in keys if keys.count(key) > 1})
+    if repeated:
+        faults.append(Fault("guardrails", f"{repeated[0]!r} is named twice; once is enough"))
+    if not draft.unit:
+        faults.append(Fault("unit", "name the attribute that is randomised, such as id"))
+    return faults
+
+
+@dataclass(frozen=True, slots=True)
+class LockedMetric:
+    """A metric's name and the very version a plan counts."""
+
+    key: str
+    name: str
+    version_id: int
+    version: int
+    definition: Definition
+    definition_json: dict[str, Any]
+
+
+def lock(draft: Draft, metrics: Mapping[str, LockedMetric]) -> dict[str, Any]:
+    """The body of a plan: the draft, with every definition as it stands now."""
+    _check_metrics(draft, metrics)
+    body = draft_to_dict(draft)
+    body["method"] = METHOD
+    body["trust"] = "server write keys; browser keys only where a metric allows untrusted events"
+    body["metrics"] = [
+        {
+            "key": key,
+            "name": metrics[key].name,
+            "metric_version_id": metrics[key].version_id,
+            "version": metrics[key].version,
+            "definition": metrics[key].definition_json,
+        }
+        for key in draft.metric_keys
+    ]
+    return body
+
+
+def _check_metrics(draft: Draft, metrics: Mapping[str, LockedMetric]) -> None:
+    for guardrail in draft.guardrails:
+        definition = metrics[guardrail.metric].definition
+        if guardrail.scale is Scale.RELATIVE and definition.allow_negative:
+            raise Invalid(
+                f"{guardrail.metric!r} can be negative, so a relative margin has no meaning. "
+                "Give an absolute margin."
+            )
+        if guardrail.scale is Scale.ABSOLUTE and definition.aggregation is Aggregation.RATIO:
+            raise Invalid(f"{guardrail.metric!r} is a ratio: give it a relative margin.")
+        if guardrail.budget and definition.aggregation is Aggregation.RATIO:
+            raise Invalid(
+                f"{guardrail.metric!r} is a ratio, which does not add up to an amount of harm. "
+                "Give the budget to a count."
+            )
+
+
+def canonical(body: Mapping[str, Any]) -> bytes:
+    """The one text of a plan: sorted keys, no blanks, UTF-8."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def plan_hash(body: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical text, in hex."""
+    return hashlib.sha256(canonical(body)).hexdigest()
+
+
+def draft_to_dict(draft: Draft) -> dict[str, Any]:
+    """A draft as plain JSON; `draft_from_dict` gives an equal one back."""
+    return {
+        "key": draft.key,
+        "name": draft.name,
+        "hypothesis": draft.hypothesis,
+        "owner": draft.owner,
+        "flag": draft.flag,
+        "environment": draft.environment,
+        "unit": draft.unit,
+        "variations": [
+            {"key": v.key, "name": v.name, "value": v.value, "share": v.share}
+            for v in draft.variations
+        ],
+        "control": draft.control,
+        "ramp": [{"share": s.share, "hold_seconds": s.hold.total_seconds()} for s in draft.ramp],
+        "goals": [goal_to_dict(item) for item in draft.goals],
+        "guardrails": [guardrail_to_dict(item) for item in draft.guardrails],
+        "condition": draft.condition,
+        "alpha": draft.alpha,
+        "look_every_seconds": draft.look_every_seconds,
+        "planned_units": draft.planned_units,
+        "deadline": draft.deadline.isoformat() if draft.deadline else None,
+        "may_override": draft.may_override.value,
+    }
+
+
+def draft_from_dict(held: Mapping[str, Any]) -> Draft:
+    """The draft that `draft_to_dict` wrote, or that a locked plan holds."""
+    return Draft(
+        key=held["key"],
+        name=held["name"],
+        hypothesis=held["hypothesis"],
+        owner=held["owner"],
+        flag=held["flag"],
+        environment=held["environment"],
+        unit=held["unit"],
+        variations=tuple(
+            Variation(v["key"], v["name"], v["value"], v["share"]) for v in held["variations"]
+        ),
+        control=held["control"],
+        ramp=tuple(Stage(s["share"], timedelta(seconds=s["hold_seconds"])) for s in held["ramp"]),
+        goals=tuple(goal_from_dict(item) for item in held["goals"]),
+        guardrails=tuple(guardrail_from_dict(item) for item in held["guardrails"]),
+        condition=held["condition"],
+        alpha=held["alpha"],
+        look_every_seconds=held["look_every_seconds"],
+        planned_units=held["planned_units"],
+        deadline=datetime.fromisoformat(held["deadline"]) if held["deadline"] else None,
+        may_override=Role(held["may_override"]),
+    )

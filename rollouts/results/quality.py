@@ -1,0 +1,66 @@
+"""Can the evidence be believed: one line for each thing that could make it wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from rollouts.words import count, percent
+
+CROSSED_WARN = 0.01  # share of units seen in two versions from which it is worth a look
+FEED_SILENT_FACTOR = 20  # of the usual distance between looks
+FEED_SILENT_LEAST = timedelta(minutes=5)
+
+
+def checks(body: dict[str, Any]) -> list[dict[str, str]]:
+    """The checks on one look's evidence, from its own body."""
+    return [*_split(body), *_crossed(body), *_refused(body), *_feeds(body), *_notes(body)]
+
+
+def _line(key: str, state: str, label: str, text: str) -> dict[str, str]:
+    return {"key": key, "state": state, "label": label, "text": text}
+
+
+def _split(body: dict[str, Any]) -> Iterator[dict[str, str]]:
+    yield _line("split", body["srm"]["state"], "Split as configured", body["srm"]["text"])
+
+
+def _crossed(body: dict[str, Any]) -> Iterator[dict[str, str]]:
+    n, total = body["units"]["crossed"], body["units"]["total"]
+    share = n / (n + total) if n + total else 0.0
+    state = "warn" if share > CROSSED_WARN else "ok"
+    text = f"{count(n)} people, left out" if n else "nobody"
+    yield _line("crossed", state, "Seen in two versions", text)
+
+
+def _refused(body: dict[str, Any]) -> Iterator[dict[str, str]]:
+    for reason, n in sorted(body["units"]["refused"].items()):
+        total = n + body["units"]["total"]
+        state = "warn" if n / total > CROSSED_WARN else "ok"
+        text = f"{count(n)} exposures ({percent(n / total)}): {reason}"
+        yield _line(f"refused:{reason}", state, "Exposures not counted", text)
+
+
+def _feeds(body: dict[str, Any]) -> Iterator[dict[str, str]]:
+    taken = datetime.fromisoformat(body["look"]["taken_at"])
+    every = body["plan"]["look_every_seconds"] or 0
+    silent = max(FEED_SILENT_LEAST, timedelta(seconds=every * FEED_SILENT_FACTOR))
+    for metric in body["arms"][0]["metrics"] if body["arms"] else []:
+        label = f"Feed of {metric['name']}"
+        key = f"feed:{metric['key']}"
+        if metric["last_event_at"] is None:
+            yield _line(key, "unknown", label, "no event has arrived since the start")
+            continue
+        last = datetime.fromisoformat(metric["last_event_at"])
+        ago = taken - last
+        state = "warn" if ago > silent else "ok"
+        yield _line(key, state, label, f"last event {last:%d %b %H:%M:%S} UTC")
+
+
+def _notes(body: dict[str, Any]) -> Iterator[dict[str, str]]:
+    for arm in body["arms"]:
+        for metric in arm["metrics"]:
+            for place, note in enumerate(metric["notes"]):
+                key = f"note:{arm['key']}:{metric['key']}:{place}"
+                yield _line(key, "warn", metric["name"], note)
