@@ -1,17 +1,19 @@
 """Sample ratio mismatch: whether units arrived in the configured shares."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import exp, fsum, isclose, isfinite, log
 
-from scipy.special import gammaln
-from scipy.stats import chisquare
+from scipy.special import chdtrc, gammaln
 
 from analysis.effect import Undecided
+from analysis.multiplicity import holm
 
 LEAST_EXPECTED = 5
 TOO_FEW = Undecided(
     "fewer than 5 units expected in a variation", needs="more units before the split can be judged"
 )
+NO_UNITS = Undecided("no units have been exposed yet", needs="a first exposure")
 
 
 def srm_p_value(counts: Sequence[int], shares: Sequence[float]) -> float | Undecided:
@@ -30,7 +32,8 @@ def srm_p_value(counts: Sequence[int], shares: Sequence[float]) -> float | Undec
     expected = [sum(counts) * share for share in shares]
     if min(expected) < LEAST_EXPECTED:
         return TOO_FEW
-    return float(chisquare(counts, expected, sum_check=False).pvalue)
+    statistic = _chi_square(Split(tuple(counts), tuple(shares)))
+    return float(chdtrc(len(counts) - 1, statistic))
 
 
 def anytime_srm_p_value(
@@ -49,8 +52,8 @@ def anytime_srm_p_value(
     """
     check_split(counts, shares)
     if sum(counts) == 0:
-        return Undecided("no units have been exposed yet", needs="a first exposure")
-    return min(1.0, exp(-log_evidence(counts, shares, concentration=concentration)))
+        return NO_UNITS
+    return _p_value(log_evidence(counts, shares, concentration=concentration))
 
 
 def log_evidence(
@@ -97,3 +100,90 @@ def check_split(counts: Sequence[int], shares: Sequence[float]) -> None:
         raise ValueError(f"shares: not one positive share per count, summing to 1: {shares}")
     if any(count < 0 or count != int(count) for count in counts):
         raise ValueError(f"counts: not whole numbers of units: {counts}")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Units counted per variation while the shares were these: a stage, a day or a segment.
+
+    counts, shares: as in `srm_p_value`. Splits of disjoint units under the same shares add.
+
+    >>> Split((10, 12), (0.5, 0.5)) + Split((1, 0), (0.5, 0.5))
+    Split(counts=(11, 12), shares=(0.5, 0.5))
+    """
+
+    counts: tuple[int, ...]
+    shares: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        check_split(self.counts, self.shares)
+
+    def __add__(self, other: "Split") -> "Split":
+        if self.shares != other.shares:
+            raise ValueError("shares: splits under different shares do not add; keep them apart")
+        together = (a + b for a, b in zip(self.counts, other.counts, strict=True))
+        return Split(tuple(together), self.shares)
+
+
+def stages_p_value(stages: Sequence[Split]) -> float | Undecided:
+    """As `srm_p_value` over several stages, each judged by its own shares; for one look.
+
+    Chi-squares of the stages with at least 5 expected units per variation add, with their degrees
+    of freedom. Undecided if there is none.
+
+    >>> stages_p_value([Split((990, 10), (0.99, 0.01)), Split((500, 500), (0.5, 0.5))])
+    1.0
+    """
+    usable = [s for s in stages if sum(s.counts) * min(s.shares) >= LEAST_EXPECTED]
+    if not usable:
+        return TOO_FEW
+    statistic = fsum(_chi_square(stage) for stage in usable)
+    return float(chdtrc(sum(len(stage.counts) - 1 for stage in usable), statistic))
+
+
+def anytime_stages_p_value(
+    stages: Sequence[Split], *, concentration: float = 10_000
+) -> float | Undecided:
+    """As `anytime_srm_p_value` over several stages, each judged by its own shares.
+
+    The evidence of the stages adds, so the whole may be looked at at any time, ramp or no ramp.
+
+    >>> anytime_stages_p_value([Split((990, 10), (0.99, 0.01)), Split((5000, 5600), (0.5, 0.5))])
+    0.00024...
+    """
+    if not any(sum(stage.counts) for stage in stages):
+        return NO_UNITS
+    evidence = fsum(
+        log_evidence(stage.counts, stage.shares, concentration=concentration) for stage in stages
+    )
+    return _p_value(evidence)
+
+
+def by_group(groups: Mapping[str, Split], *, anytime: bool = False) -> dict[str, float | Undecided]:
+    """P-values per stage, day or segment, corrected by Holm for having looked at all of them.
+
+    anytime: whether each is to be valid at every look. A group too small to judge is Undecided and
+    costs the others nothing.
+
+    >>> found = by_group({"web": Split((5000, 5000), (0.5, 0.5)), "app": Split((1, 2), (0.5, 0.5))})
+    >>> found["web"], bool(found["app"])
+    (1.0, False)
+    """
+    test = anytime_srm_p_value if anytime else srm_p_value
+    found = {name: test(group.counts, group.shares) for name, group in groups.items()}
+    judged = {name: p for name, p in found.items() if isinstance(p, float)}
+    corrected = dict(zip(judged, holm(list(judged.values())), strict=True))
+    return {name: corrected.get(name, p) for name, p in found.items()}
+
+
+def _chi_square(split: Split) -> float:
+    n = sum(split.counts)
+    return fsum(
+        (count - n * share) ** 2 / (n * share)
+        for count, share in zip(split.counts, split.shares, strict=True)
+    )
+
+
+def _p_value(evidence: float) -> float:
+    """One over the odds, at most 1; odds beyond what a float holds are a p-value of 0."""
+    return exp(-max(evidence, 0.0))
