@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import ceil, floor, log10
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 STEPS = tuple(
     timedelta(**{unit: n})
@@ -46,7 +49,7 @@ def time_ticks(start: datetime, end: datetime, at_most: int) -> list[tuple[datet
     length = end - start
     step = next((s for s in STEPS if length / s <= at_most), STEPS[-1])
     n = ceil((start - EPOCH) / step)
-    marks = []
+    marks: list[tuple[datetime, str]] = []
     while EPOCH + n * step <= end:
         at = EPOCH + n * step
         marks.append((at, _tick_words(at, step, is_first=not marks)))
@@ -62,7 +65,7 @@ def _tick_words(at: datetime, step: timedelta, *, is_first: bool) -> str:
     return f"{day} {text}" if is_first else text
 
 
-def thinned(rows: Sequence[dict[str, object]], at_most: int) -> list[dict[str, object]]:
+def thinned(rows: Sequence[Item], at_most: int) -> list[Item]:
     """Evenly chosen rows, the first and the last among them."""
     if len(rows) <= at_most:
         return list(rows)

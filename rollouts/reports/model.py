@@ -28,6 +28,23 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
+class Axis:
+    """Where an effect lies on a bar, in per cent of the bar's length."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> str:
+        """The place of a value; beyond an end it is put at the end."""
+        part = (value - self.low) / (self.high - self.low)
+        return f"{min(max(part, 0.0), 1.0) * 100:.2f}"
+
+    def rest(self, value: float) -> str:
+        """How much of the bar lies beyond a value."""
+        return f"{100 - float(self.at(value)):.2f}"
+
+
+@dataclass(frozen=True, slots=True)
 class Gauge:
     """A harm budget: what is spent, what might be, and where it holds and withdraws."""
 
@@ -122,6 +139,10 @@ class Arm:
         """All metrics, guardrails first."""
         return (*self.guardrails, *self.goals)
 
+    def row(self, key: str) -> Row | None:
+        """The row of one metric."""
+        return next((row for row in self.rows if row.key == key), None)
+
     @property
     def shown(self) -> tuple[Row, ...]:
         """What is listed at once: all, or with very many only those that are not safe."""
@@ -141,6 +162,11 @@ class Arm:
         """The finding that decides for this version."""
         states = [row.state for row in self.guardrails]
         return min(states, key=ORDER.__getitem__, default="nodata")
+
+    @property
+    def axis(self) -> Axis:
+        """The axis all of this version's bars share."""
+        return axis_of(self.rows)
 
     @property
     def tally(self) -> str:
@@ -206,6 +232,16 @@ class Report:
         """Every harm budget, with whose it is; the most spent first."""
         held = [(arm, row) for arm in self.arms for row in arm.guardrails if row.gauge]
         return tuple(sorted(held, key=lambda pair: _spent(pair[1]), reverse=True))
+
+    @property
+    def axis(self) -> Axis:
+        """One axis for all versions, so that they can be compared by eye."""
+        return axis_of([row for arm in self.arms for row in arm.rows])
+
+    @property
+    def counted(self) -> tuple[Row, ...]:
+        """Every metric once, for what it counts."""
+        return self.arms[0].rows if self.arms else ()
 
     @property
     def arrived(self) -> tuple[str, str]:
@@ -380,6 +416,18 @@ def rates(metric: Body, units: tuple[str, str]) -> tuple[str, str, str]:
         case "ratio":
             return say.number(old), say.number(new), "a ratio"
     return say.number(old), say.number(new), f"per {one}"
+
+
+def axis_of(rows: Sequence[Row]) -> Axis:
+    """One axis for these rows: all estimates and limits are inside, wild intervals are cut."""
+    plots = [row.plot for row in rows if row.plot is not None]
+    core = [abs(p.estimate) for p in plots] + [p.limit or 0.0 for p in plots]
+    reach = max(2.2 * max(core, default=0.0), 0.02)
+    low = min([0.0, *(max(p.low, -reach) for p in plots)])
+    ends = [min(p.high, reach) for p in plots] + [1.25 * (p.limit or 0.0) for p in plots]
+    high = max([0.0, *ends])
+    pad = 0.04 * (high - low or reach)
+    return Axis(low - pad, high + pad)
 
 
 def ramp_of(body: Body) -> tuple[Step, ...]:

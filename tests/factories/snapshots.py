@@ -60,7 +60,7 @@ def make_metric(
         "evidence": {"r": 4.1, "boundary": 2.5, "reserve": 0.5, "share": 1.63},
         "shrunken": None,
         "notes": [],
-        "method": "share test with always-valid reserve",
+        "method": "Share test with an always-valid reserve.",
         "meaning": "contacts on any channel within 7 days of first exposure, per customer",
         "budget": None,
         "strata": [],

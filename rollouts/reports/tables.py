@@ -1,0 +1,98 @@
+"""A snapshot's rows as CSV, for spreadsheets that believe any cell beginning with a sign."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from rollouts.reports.model import Body, without_effects
+
+COLUMNS = (
+    "snapshot",
+    "plan_hash",
+    "rollout",
+    "variation",
+    "metric",
+    "name",
+    "role",
+    "aggregation",
+    "meaning",
+    "control_n",
+    "control_total",
+    "control_mean",
+    "new_n",
+    "new_total",
+    "new_mean",
+    "relative_estimate",
+    "relative_low",
+    "relative_high",
+    "absolute_estimate",
+    "absolute_low",
+    "absolute_high",
+    "level",
+    "limit",
+    "limit_scale",
+    "finding",
+    "needs",
+    "budget",
+    "budget_unit",
+    "harm_estimate",
+    "harm_low",
+    "harm_high",
+    "budget_state",
+)
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+
+
+def safe_cell(value: Any) -> Any:
+    """Numbers stay numbers; text that a spreadsheet would run gets an apostrophe."""
+    if isinstance(value, str) and value.startswith(DANGEROUS):
+        return "'" + value
+    return value
+
+
+def to_csv(body: Body) -> str:
+    """One row for each metric of each variation; no effects while the split is broken."""
+    body = body if body["srm"]["state"] != "broken" else without_effects(body)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for row in _rows(body):
+        writer.writerow([safe_cell(row.get(name)) for name in COLUMNS])
+    return out.getvalue()
+
+
+def _rows(body: Body) -> Iterator[dict[str, Any]]:
+    for arm in body["arms"]:
+        for metric in arm["metrics"]:
+            yield _row(body, arm["key"], metric)
+
+
+def _row(body: Body, arm: str, metric: Body) -> dict[str, Any]:
+    relative, absolute = metric["relative"] or {}, metric["absolute"] or {}
+    budget = metric["budget"] or {}
+    return {
+        "snapshot": body["id"],
+        "plan_hash": body["plan"]["hash"],
+        "rollout": body["rollout"]["key"],
+        "variation": arm,
+        "metric": metric["key"],
+        **{name: metric[name] for name in ("name", "role", "aggregation", "meaning")},
+        **{f"control_{name}": metric["control"][name] for name in ("n", "total", "mean")},
+        **{f"new_{name}": metric["treatment"][name] for name in ("n", "total", "mean")},
+        **{f"relative_{name}": relative.get(name) for name in ("estimate", "low", "high")},
+        **{f"absolute_{name}": absolute.get(name) for name in ("estimate", "low", "high")},
+        "level": relative.get("level", absolute.get("level")),
+        "limit": metric["limit"],
+        "limit_scale": metric["limit_scale"],
+        "finding": metric["finding"],
+        "needs": metric["needs"],
+        "budget": budget.get("amount"),
+        "budget_unit": budget.get("unit"),
+        "harm_estimate": budget.get("estimate"),
+        "harm_low": budget.get("low"),
+        "harm_high": budget.get("high"),
+        "budget_state": budget.get("state"),
+    }
