@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .conditions import Check, Conditions
-from .hashing import is_split, normal_weights
-from .members import Rule
-from .results import Leaf
+from rollouts.flags.evaluation.conditions import Check, Conditions
+from rollouts.flags.evaluation.hashing import is_split, normal_weights
+from rollouts.flags.evaluation.members import Rule
+from rollouts.flags.evaluation.results import Leaf
 
 _NO_CONTEXT = -1  # reported when the rule's own weights are used
 

@@ -5,9 +5,16 @@ from typing import Final
 
 import numpy as np
 
-from .evaluation import Evaluation
-from .hashing import PRIME, Words, bucketer, fnv, fold_decimals, utf16_units
-from .members import hash_text
+from rollouts.flags.evaluation.evaluation import Evaluation
+from rollouts.flags.evaluation.hashing import (
+    PRIME,
+    Words,
+    bucketer,
+    fnv,
+    fold_decimals,
+    utf16_units,
+)
+from rollouts.flags.evaluation.members import hash_text
 
 Hash = Callable[[Evaluation], float | None]
 

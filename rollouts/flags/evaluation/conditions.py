@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from .limits import condition_problem, n_levels
-from .operators import (
+from rollouts.flags.evaluation.limits import condition_problem, n_levels
+from rollouts.flags.evaluation.operators import (
     PLAIN_OPERATORS,
     Test,
     always,
@@ -14,7 +14,7 @@ from .operators import (
     negated,
     never,
 )
-from .values import text_of, value_at
+from rollouts.flags.evaluation.values import text_of, value_at
 
 Check = Callable[[object], bool]  # of a user's attributes, or of an element of an array
 

@@ -3,8 +3,16 @@
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from .results import CYCLIC, UNKNOWN, Exposure, Result, Source, StickyDocument, User
-from .urls import url_overrides
+from rollouts.flags.evaluation.results import (
+    CYCLIC,
+    UNKNOWN,
+    Exposure,
+    Result,
+    Source,
+    StickyDocument,
+    User,
+)
+from rollouts.flags.evaluation.urls import url_overrides
 
 Feature = Callable[["Evaluation"], Result]
 

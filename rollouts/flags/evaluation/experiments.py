@@ -2,15 +2,15 @@
 
 from typing import NamedTuple
 
-from .bandits import contexts_of, leaf_definition
-from .conditions import Check
-from .evaluation import Evaluation, Met
-from .hashing import Range, bucket_ranges, choose
-from .members import BadRule, Rule, items, mapping, number, pair, text
-from .parts import Gate, World, filters, hashed, namespace, prerequisites
-from .results import Arm, ExperimentResult, Exposure, Leaf
-from .sticky import Sticky
-from .values import text_of, truthy
+from rollouts.flags.evaluation.bandits import contexts_of, leaf_definition
+from rollouts.flags.evaluation.conditions import Check
+from rollouts.flags.evaluation.evaluation import Evaluation, Met
+from rollouts.flags.evaluation.hashing import Range, bucket_ranges, choose
+from rollouts.flags.evaluation.members import BadRule, Rule, items, mapping, number, pair, text
+from rollouts.flags.evaluation.parts import Gate, World, filters, hashed, namespace, prerequisites
+from rollouts.flags.evaluation.results import Arm, ExperimentResult, Exposure, Leaf
+from rollouts.flags.evaluation.sticky import Sticky
+from rollouts.flags.evaluation.values import text_of, truthy
 
 _COPIED = (
     *("hashAttribute", "fallbackAttribute", "hashVersion", "seed", "filters", "namespace"),

@@ -1,10 +1,15 @@
 """How big a condition may be, so that neither compiling nor evaluating one can run away."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 DEEPEST_CONDITION: Final = 20  # levels of objects and lists
 MOST_NODES: Final = 1_000  # objects, lists of conditions and members of objects
+MOST_ATTRIBUTES: Final = 1_000
+MOST_ATTRIBUTE_VALUES: Final = 10_000  # at any depth: every condition may walk them all
+DEEPEST_ATTRIBUTE: Final = 32
+LONGEST_NAME: Final = 200
+LONGEST_TEXT: Final = 10_000  # characters: every rule may hash them all
 
 Holder = dict[str, object] | list[object]
 
@@ -25,6 +30,35 @@ def condition_problem(condition: object) -> str | None:
     if n_nodes(condition) > MOST_NODES:
         return f"A condition may have at most {MOST_NODES:,} nodes."
     return None
+
+
+def attributes_problem(attributes: dict[str, object]) -> str | None:
+    """Why a user's attributes are refused, or None: evaluation takes time in proportion to them.
+
+    >>> attributes_problem({"id": "u1", "tags": ["a"]})
+    >>> attributes_problem({"id": "u" * 20_000})
+    'A text may have at most 10,000 characters.'
+    """
+    if len(attributes) > MOST_ATTRIBUTES:
+        return f"There may be at most {MOST_ATTRIBUTES:,} attributes."
+    if n_values(attributes, MOST_ATTRIBUTE_VALUES) > MOST_ATTRIBUTE_VALUES:
+        return f"Attributes may hold at most {MOST_ATTRIBUTE_VALUES:,} values."
+    if n_levels(attributes, DEEPEST_ATTRIBUTE) > DEEPEST_ATTRIBUTE:
+        return f"Attributes may nest at most {DEEPEST_ATTRIBUTE} levels."
+    if any(len(name) > LONGEST_NAME for name in attributes):
+        return f"An attribute's name may have at most {LONGEST_NAME} characters."
+    if any(len(text) > LONGEST_TEXT for text in texts_in(attributes)):
+        return f"A text may have at most {LONGEST_TEXT:,} characters."
+    return None
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text inside an object or list at any depth, names of members left out."""
+    waiting = _holders([value])
+    while waiting:
+        inside = _inside(waiting.pop())
+        yield from (text for text in inside if isinstance(text, str))
+        waiting.extend(_holders(inside))
 
 
 def n_levels(value: object, most: int = DEEPEST_CONDITION) -> int:

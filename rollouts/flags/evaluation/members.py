@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from .hashing import Range, is_number
-from .values import is_numeric, text_of, truthy
+from rollouts.flags.evaluation.hashing import Range, is_number
+from rollouts.flags.evaluation.values import is_numeric, text_of, truthy
 
 T = TypeVar("T")
 Rule = dict[str, object]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from operator import eq, ge, gt, le, lt, ne
 from typing import Final, TypeGuard
 
-from .patterns import BadPattern, compile_pattern, subject_of
-from .values import (
+from rollouts.flags.evaluation.patterns import BadPattern, compile_pattern, subject_of
+from rollouts.flags.evaluation.values import (
     is_numeric,
     number_of,
     order,

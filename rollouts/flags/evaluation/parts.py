@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from .batches import Hash, Hashes
-from .conditions import Conditions
-from .evaluation import Evaluation, Met
-from .hashing import Range
-from .members import (
+from rollouts.flags.evaluation.batches import Hash, Hashes
+from rollouts.flags.evaluation.conditions import Conditions
+from rollouts.flags.evaluation.evaluation import Evaluation, Met
+from rollouts.flags.evaluation.hashing import Range
+from rollouts.flags.evaluation.members import (
     BadRule,
     Rule,
     hash_text,
@@ -18,7 +18,7 @@ from .members import (
     pair,
     text,
 )
-from .results import Source
+from rollouts.flags.evaluation.results import Source
 
 Gate = Callable[[Evaluation], bool]
 

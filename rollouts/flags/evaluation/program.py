@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 
-from .batches import Hashes
-from .conditions import Conditions
-from .evaluation import Evaluation, Feature
-from .experiments import inline
-from .members import hash_text
-from .parts import World
-from .prerequisites import parents_of, too_deep
-from .results import CYCLIC, ExperimentResult, Result, Source, User
-from .rules import Rules, Step
-from .sticky import document_key
+from rollouts.flags.evaluation.batches import Hashes
+from rollouts.flags.evaluation.conditions import Conditions
+from rollouts.flags.evaluation.evaluation import Evaluation, Feature
+from rollouts.flags.evaluation.experiments import inline
+from rollouts.flags.evaluation.members import hash_text
+from rollouts.flags.evaluation.parts import World
+from rollouts.flags.evaluation.prerequisites import parents_of, too_deep
+from rollouts.flags.evaluation.results import CYCLIC, ExperimentResult, Result, Source, User
+from rollouts.flags.evaluation.rules import Rules, Step
+from rollouts.flags.evaluation.sticky import document_key
 
 
 class Program:
@@ -26,7 +26,8 @@ class Program:
         self._world = World(Conditions(saved_groups), Hashes(), bandits)
         self._rules = Rules(self._world)
         self._features: dict[str, Feature] = {}
-        self._has_rules: dict[str, bool] = {}
+        self._has_rules: set[str] = set()
+        self._is_float: set[str] = set()
         self.problems: list[str] = []  # rules that are skipped, and why
         self._compile(features)
         self._world.hashes.close()
@@ -45,7 +46,10 @@ class Program:
         default = Result(feature.get("defaultValue"), Source.DEFAULT_VALUE)
         rules = feature.get("rules")
         steps = self._steps(key, rules if isinstance(rules, list) else [])
-        self._has_rules[key] = bool(rules)
+        if steps:
+            self._has_rules.add(key)
+        if any(type(value) is float for value in values_of(feature)):
+            self._is_float.add(key)
         return _first_of(steps, default)
 
     def _steps(self, key: str, rules: list[object]) -> list[Step]:
@@ -64,7 +68,11 @@ class Program:
 
     def has_rules(self, key: str) -> bool:
         """Whether a flag has any rules, so that its default is one answer among others."""
-        return self._has_rules.get(key, False)
+        return key in self._has_rules
+
+    def is_float(self, key: str) -> bool:
+        """Whether some value of a flag has a fraction point, so that all are meant to have one."""
+        return key in self._is_float
 
     def start(self, user: User) -> Evaluation:
         """An evaluation for one user, to ask flag by flag."""
@@ -118,6 +126,19 @@ def compile_payload(
     True
     """
     return Program(features, saved_groups or {}, contextual_bandits or {})
+
+
+def values_of(feature: dict[str, object]) -> list[object]:
+    """Every value a flag may have."""
+    rules = feature.get("rules")
+    found = [feature.get("defaultValue")]
+    for rule in rules if isinstance(rules, list) else []:
+        if isinstance(rule, dict):
+            found.append(rule.get("force"))
+            for name in ("variations", "contextualVariations"):
+                arms = rule.get(name)
+                found.extend(arms if isinstance(arms, list) else [])
+    return found
 
 
 def _constant(result: Result) -> Feature:

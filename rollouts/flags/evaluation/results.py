@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypedDict
 
-from .values import truthy
+from rollouts.flags.evaluation.values import truthy
 
 
 class StickyDocument(TypedDict):

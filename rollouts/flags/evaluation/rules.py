@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Final
 
-from .conditions import Check
-from .evaluation import Evaluation, Met
-from .experiments import EXPERIMENT_MEMBERS, Experiment, targeted
-from .members import BadRule, Rule, text
-from .parts import Gate, World, filters, prerequisites, rollout
-from .results import CYCLIC, GATED, Result, Source
-from .sticky import Sticky
+from rollouts.flags.evaluation.conditions import Check
+from rollouts.flags.evaluation.evaluation import Evaluation, Met
+from rollouts.flags.evaluation.experiments import EXPERIMENT_MEMBERS, Experiment, targeted
+from rollouts.flags.evaluation.members import BadRule, Rule, text
+from rollouts.flags.evaluation.parts import Gate, World, filters, prerequisites, rollout
+from rollouts.flags.evaluation.results import CYCLIC, GATED, Result, Source
+from rollouts.flags.evaluation.sticky import Sticky
 
 Step = Callable[[Evaluation], Result | None]
 

@@ -2,9 +2,17 @@
 
 from typing import NamedTuple
 
-from .evaluation import Evaluation
-from .members import Rule, hash_text, items, mapping, number, text, version_text
-from .results import StickyDocument
+from rollouts.flags.evaluation.evaluation import Evaluation
+from rollouts.flags.evaluation.members import (
+    Rule,
+    hash_text,
+    items,
+    mapping,
+    number,
+    text,
+    version_text,
+)
+from rollouts.flags.evaluation.results import StickyDocument
 
 
 class Kept(NamedTuple):
