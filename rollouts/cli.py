@@ -257,7 +257,7 @@ def key(name: str, role: str) -> None:
         issued = accounts.create_api_key(
             session, name=name, role=Role(role), actor=OPERATOR, now=parts.now()
         )
-        out.print(issued.secret, soft_wrap=True)
+        out.print(issued.text, soft_wrap=True)
 
 
 @cli.command()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
+from typing import IO
 
 from rollouts.config import PREFIX, Settings
 
@@ -22,9 +23,9 @@ PARTS = ("serve", "worker")
 class Supervisor:
     """Starts the parts, restarts one that dies, and stops them without losing anything."""
 
-    def __init__(self, settings: Settings, *, quiet: bool = False) -> None:
+    def __init__(self, settings: Settings, *, log: IO[bytes] | None = None) -> None:
         self._environment = {**os.environ, **to_environment(settings)}
-        self._output = subprocess.DEVNULL if quiet else None
+        self._output = log
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
 

@@ -27,8 +27,7 @@ def figures(value: float, digits: int = 2) -> str:
     if value == 0:
         return "0"
     places = max(0, digits - 1 - floor(log10(abs(value))))
-    text = f"{value:,.{places}f}".replace("-", MINUS)
-    return text
+    return f"{value:,.{places}f}".replace("-", MINUS)
 
 
 def percent(share: float, *, signed: bool = False) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rollouts.tolerances.model import Action
@@ -79,38 +79,43 @@ def why_not_affordable(body: dict[str, Any]) -> Cause | None:
         return None
     for arm, metric in guardrails(body):
         budget = metric["budget"]
-        if budget is None or budget["state"] == "unknown" or metric["treatment"]["n"] == 0:
+        if budget is None:
             continue
-        added = _worst_ahead(body, metric)
-        spent = max(budget["high"], 0.0)
-        if added is not None and spent + added > budget["amount"]:
-            left = max(budget["amount"] - spent, 0.0)
-            unit = budget["unit"]
-            reason = (
-                f"going to {percent(stage['next_share'])} could cost up to {count(added)} {unit}, "
-                f"and {count(left)} are left of the budget of {count(budget['amount'])}"
-            )
-            return Cause(Action.HOLD, arm["key"], metric["key"], "affordable", reason)
+        cause = _unaffordable(body, metric, budget)
+        if cause:
+            return Cause(Action.HOLD, arm["key"], metric["key"], "affordable", cause)
     return None
 
 
-def _worst_ahead(body: dict[str, Any], metric: dict[str, Any]) -> float | None:
-    """Most harm that the next stage could do while it is held, at the traffic seen so far."""
+def _unaffordable(body: dict[str, Any], metric: dict[str, Any], budget: dict[str, Any]) -> str:
+    """Why the next stage cannot be paid for; empty if it can."""
+    following = percent(body["stage"]["next_share"])
     effect = metric["absolute"]
-    if effect is None:
-        return None
+    if effect is None or budget["high"] is None:
+        why = budget["reason"] or metric["reason"]
+        return f"too early to know what going to {following} could cost ({why.rstrip('.')})"
     worst = max(effect["high"] if metric["sign"] > 0 else -effect["low"], 0.0)
+    added = worst * _treated_ahead(body, metric)
+    spent = max(budget["high"], 0.0)
+    if spent + added <= budget["amount"]:
+        return ""
+    left = max(budget["amount"] - spent, 0.0)
+    return (
+        f"going to {following} could cost up to {count(added)} {budget['unit']}, "
+        f"and {count(left)} are left of the budget of {count(budget['amount'])}"
+    )
+
+
+def _treated_ahead(body: dict[str, Any], metric: dict[str, Any]) -> float:
+    """Units the next stage would reach before it is judged, at the traffic seen in this one."""
     stage = body["stage"]
-    entered = datetime.fromisoformat(stage["entered_at"])
-    taken = datetime.fromisoformat(body["look"]["taken_at"])
     started = datetime.fromisoformat(body["rollout"]["started_at"])
+    taken = datetime.fromisoformat(body["look"]["taken_at"])
     elapsed = max((taken - started).total_seconds(), 1.0)
     hold = stage["stages"][stage["index"] + 1]["hold_seconds"]
-    if hold == 0:
-        hold = max((taken - entered), timedelta(seconds=1)).total_seconds()
-    per_second = metric["treatment"]["n"] / elapsed
-    growth: float = stage["next_share"] / stage["share"]
-    return worst * per_second * growth * float(hold)
+    ahead = max(float(hold), float(body["plan"]["look_every_seconds"] or 0))
+    growth = float(stage["next_share"]) / float(stage["share"])
+    return float(metric["treatment"]["n"]) / elapsed * growth * ahead
 
 
 def _findings(body: dict[str, Any]) -> Iterator[Cause]:

@@ -30,8 +30,8 @@ from rollouts.tolerances import service as tolerances
 from rollouts.tolerances.model import Guardrail
 from rollouts.web import json_bytes
 from rollouts.web.access import requires
-from rollouts.web.context import current_actor, now, reading, runtime, transaction
 from rollouts.web.conditional import edited_revision
+from rollouts.web.context import current_actor, now, reading, runtime, transaction
 from rollouts.web.paging import PageQuery, page
 
 bp = APIBlueprint(

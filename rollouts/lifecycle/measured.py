@@ -12,8 +12,8 @@ from rollouts.lifecycle.store import (
     AllocationRow,
     PlanRow,
     RolloutRow,
-    list_plans_of,
     list_allocations_of,
+    list_plans_of,
 )
 from rollouts.metrics.codec import from_dict
 from rollouts.metrics.model import Definition

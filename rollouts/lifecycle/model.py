@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -98,7 +99,7 @@ def check_ramp(stages: tuple[Stage, ...]) -> None:
     """A ramp has a stage and never steps down: that is what withdrawal is for."""
     if not stages:
         raise InvalidRamp("A ramp needs at least one stage.")
-    for earlier, later in zip(stages, stages[1:], strict=False):
+    for earlier, later in itertools.pairwise(stages):
         if later.share <= earlier.share:
             raise InvalidRamp(
                 f"Each stage must be larger than the one before: {later.share} follows "

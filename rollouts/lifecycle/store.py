@@ -14,7 +14,6 @@ from rollouts.db import Base, BigId
 from rollouts.errors import NotFound
 from rollouts.lifecycle.model import State
 
-
 WORD = Enum(
     State, native_enum=False, length=20, values_callable=lambda kind: [s.value for s in kind]
 )

@@ -1,0 +1,1 @@
+"""The demo: simulated customers, the real service, and nothing but HTTP in between."""
