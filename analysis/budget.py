@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import sqrt
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from analysis.effect import Undecided
-from analysis.gaussian import GaussianStatistic, gaussian_statistic, normal_as_t
-from analysis.share import Arms, share
+from analysis.gaussian import gaussian_statistic, normal_as_t
+from analysis.share import Arms, Floats, divide, share
 from analysis.spending import Spending
 from analysis.stoploss import (
     Kind,
@@ -29,6 +31,7 @@ from analysis.stoploss import (
 )
 
 HALF = 0.5  # of alpha: these limits are rougher than the share test's and pay for it
+FARTHEST = 2.0  # of ln upper limit over a heavy-tailed total
 GAUSSIAN: Literal["gaussian"] = "gaussian"
 
 
@@ -106,49 +109,93 @@ def harm_spent(
     )
 
 
-class Total(NamedTuple):
-    """A sum of events with its variance per event."""
+class Totals(NamedTuple):
+    """Events in treatment and those expected of it, with their variance per event; shape (...).
 
-    events: float
-    dispersion: float
+    flipped: whether they count the units without the event, as for proportions above one half.
+    """
 
-    def limits(self, z: float, heavy: bool) -> tuple[float, float]:
-        """Score limits at z deviations; a heavy tail may reach higher than they say."""
-        h = z * z * self.dispersion / 2
-        reach = sqrt(h * h + 2 * h * self.events)
-        low, high = max(self.events + h - reach, 0.0), self.events + h + reach
-        if heavy and self.events > 0:
-            spread = min(2.0, z * sqrt(self.dispersion / self.events))
-            high = max(high, self.events * exp(spread))
-        return low, high
+    events1: Floats
+    dispersion1: Floats
+    events0: Floats
+    dispersion0: Floats
+    flipped: Floats
+
+    @property
+    def estimate(self) -> Floats:
+        """Treatment's events more than expected."""
+        return (self.events1 - self.events0) * (1 - 2 * self.flipped)
+
+    @property
+    def variance(self) -> Floats:
+        """Of the estimate."""
+        return self.dispersion1 * self.events1 + self.dispersion0 * self.events0
+
+
+def totals(arms: Arms, *, proportion: bool) -> Totals:
+    """The treatment's events, and control's scaled stratum by stratum to as many units."""
+    units = arms.n0.sum(-1) + arms.n1.sum(-1)
+    flipped = (arms.events.sum(-1) > units / 2).astype(np.float64) * proportion
+    turn = flipped[..., None]
+    s0, s1 = (turn * (n - 2 * s) + s for n, s in ((arms.n0, arms.s0), (arms.n1, arms.s1)))
+    weights = divide(arms.n1, arms.n0)
+    seen1, seen0, expected = s1.sum(-1), s0.sum(-1), (weights * s0).sum(-1)
+    variance1, variance0 = arms.nv1.sum(-1), arms.nv0.sum(-1)
+    pooled = divide(variance1 + variance0, seen1 + seen0)
+    # Without events to weigh by, each of control's units counts the same.
+    even = divide((weights * weights * arms.n0).sum(-1), (weights * arms.n0).sum(-1))
+    scale = np.where(expected > 0, divide((weights * weights * s0).sum(-1), expected), even)
+    return Totals(
+        seen1,
+        np.maximum(divide(variance1, seen1), pooled),
+        expected,
+        np.maximum(divide(variance0, seen0), pooled) * scale,
+        flipped,
+    )
+
+
+def harm_limits(found: Totals, z: Floats, *, heavy: bool) -> tuple[Floats, Floats]:
+    """Limits of the estimate at z deviations, shape (...). heavy: unless a proportion."""
+    low1, high1 = _total_limits(found.events1, found.dispersion1, z, heavy)
+    low0, high0 = _total_limits(found.events0, found.dispersion0, z, heavy)
+    extra = found.events1 - found.events0
+    low = extra - np.hypot(found.events1 - low1, high0 - found.events0)
+    high = extra + np.hypot(high1 - found.events1, found.events0 - low0)
+    return np.where(found.flipped, -high, low), np.where(found.flipped, -low, high)
+
+
+def _total_limits(
+    events: Floats, dispersion: Floats, z: Floats, heavy: bool
+) -> tuple[Floats, Floats]:
+    """Score limits of a total at z deviations; a heavy tail may reach higher than they say."""
+    h = z * z * dispersion / 2
+    reach = np.sqrt(h * h + 2 * h * events)
+    low, high = np.maximum(events + h - reach, 0.0), events + h + reach
+    if heavy:
+        spread = np.minimum(FARTHEST, z * np.sqrt(divide(dispersion, events)))
+        high = np.maximum(high, events * np.exp(spread))
+    return low, high
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """Treatment's events less those expected of it, before the sign is applied."""
+    """One look's totals, before the sign is applied."""
 
-    treatment: Total
-    control: Total
+    found: Totals
     heavy: bool
-    flipped: bool  # counted on the non-events
     information: float  # of the share test at no difference, to pace by
 
     @property
     def estimate(self) -> float:
-        extra = self.treatment.events - self.control.events
-        return -extra if self.flipped else extra
+        return float(self.found.estimate)
 
     @property
     def variance(self) -> float:
-        return sum(total.events * total.dispersion for total in (self.treatment, self.control))
+        return float(self.found.variance)
 
     def limits(self, z: float) -> tuple[float, float]:
-        low1, high1 = self.treatment.limits(z, self.heavy)
-        low0, high0 = self.control.limits(z, self.heavy)
-        x1, x0 = self.treatment.events, self.control.events
-        low = x1 - x0 - sqrt((x1 - low1) ** 2 + (high0 - x0) ** 2)
-        high = x1 - x0 + sqrt((high1 - x1) ** 2 + (x0 - low0) ** 2)
-        return (-high, -low) if self.flipped else (low, high)
+        low, high = harm_limits(self.found, np.asarray(z), heavy=self.heavy)
+        return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,45 +214,12 @@ class _MeasuredGaussian:
 
 def _share(strata: Sequence[Stratum], kind: Kind) -> _Measured | Undecided:
     arms = to_arms(strata, kind)
-    found = share(arms, proportion=kind is Kind.PROPORTION, sign=1, ratio=1.0, safe=False)
+    proportion = kind is Kind.PROPORTION
+    found = share(arms, proportion=proportion, sign=1, ratio=1.0, safe=False)
     reason, needs = why_not_ready(strata, kind, found)
     if reason:
         return Undecided(reason, needs)
-    units = arms.n0.sum() + arms.n1.sum()
-    flipped = kind is Kind.PROPORTION and float(arms.events.sum()) > float(units) / 2
-    treatment, control = _totals(_non_events(arms) if flipped else arms)
-    return _Measured(
-        treatment, control, kind is not Kind.PROPORTION, flipped, float(found.information)
-    )
-
-
-def _non_events(arms: Arms) -> Arms:
-    return Arms(
-        arms.n0,
-        arms.n0 - arms.s0,
-        arms.nv0,
-        arms.n1,
-        arms.n1 - arms.s1,
-        arms.nv1,
-        arms.m0,
-        arms.m1,
-    )
-
-
-def _totals(arms: Arms) -> tuple[Total, Total]:
-    """The treatment's events, and control's scaled stratum by stratum to as many units."""
-    weights = arms.n1 / arms.n0
-    seen1, seen0 = float(arms.s1.sum()), float(arms.s0.sum())
-    expected = float((weights * arms.s0).sum())
-    variance1, variance0 = float(arms.nv1.sum()), float(arms.nv0.sum())
-    pooled = (variance1 + variance0) / (seen1 + seen0)
-    own1 = max(variance1 / seen1, pooled) if seen1 > 0 else pooled
-    own0 = max(variance0 / seen0, pooled) if seen0 > 0 else pooled
-    if expected > 0:
-        scale = float((weights * weights * arms.s0).sum()) / expected
-    else:  # no events to weigh by: each unit counts the same
-        scale = float((weights * weights * arms.n0).sum() / (weights * arms.n0).sum())
-    return Total(seen1, own1), Total(expected, own0 * scale)
+    return _Measured(totals(arms, proportion=proportion), not proportion, float(found.information))
 
 
 def _gaussian(strata: Sequence[Stratum]) -> _MeasuredGaussian | Undecided:
@@ -215,14 +229,9 @@ def _gaussian(strata: Sequence[Stratum]) -> _MeasuredGaussian | Undecided:
     estimate = sum(x.n1 * (x.s1 / x.n1 - x.s0 / x.n0) for x in strata)
     part0 = found.variance0 * sum(x.n1 * x.n1 / x.n0 for x in strata)
     part1 = found.variance1 * sum(x.n1 for x in strata)
-    return _MeasuredGaussian(
-        estimate, part0 + part1, _degrees(found, part0, part1), found.information
-    )
-
-
-def _degrees(found: GaussianStatistic, part0: float, part1: float) -> float:
-    spread = part0**2 / found.degrees0 + part1**2 / found.degrees1
-    return (part0 + part1) ** 2 / spread
+    variance = part0 + part1
+    degrees = variance**2 / (part0**2 / found.degrees0 + part1**2 / found.degrees1)
+    return _MeasuredGaussian(estimate, variance, degrees, found.information)
 
 
 def _resumed(state: dict[str, Any] | None, alpha: float) -> Spending | None:

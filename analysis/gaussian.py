@@ -75,7 +75,7 @@ def gaussian_statistic(
     arms = to_moments(kept, kind is Kind.PROPORTION)
     units0, units1 = _units(kept)
     found = gaussian(arms, sign=sign, tolerance=tolerance)
-    reason, needs = _why_not_ready(min(units0, units1), float(found.variance))
+    reason, needs = _why_not_ready(min(units0, units1), found)
     return GaussianStatistic(
         r=float(found.r),
         difference=float(found.difference),
@@ -198,10 +198,12 @@ def _units(strata: Sequence[Stratum]) -> tuple[float, float]:
     )
 
 
-def _why_not_ready(fewest: float, variance: float) -> tuple[str, str]:
+def _why_not_ready(fewest: float, found: Gaussian) -> tuple[str, str]:
     if fewest < LEAST_UNITS:
         return f"{int(fewest)} of the {LEAST_UNITS} customers that each arm needs", "more customers"
-    if variance <= 0:
+    if min(float(found.degrees0), float(found.degrees1)) < 1:
+        return "no stretch of the ramp has two customers in each arm", "more customers"
+    if found.variance <= 0:
         return "every customer has the same value, so its spread is unknown", "values that differ"
     return "", ""
 

@@ -199,7 +199,7 @@ def _characteristic(
 ) -> Characteristic:
     treatment = _harmed(plan, harm)
     paths = simulate(plan, treatment, replications, rng)
-    stopped_at = stopping_look(plan, paths)
+    stopped_at = stopping_look(paths, alpha=plan.alpha, planned=planned_information(plan))
     last = plan.looks - 1
     is_stopped = stopped_at <= last
     exposed = paths.exposed[np.minimum(stopped_at, last)].astype(np.float64)
@@ -281,25 +281,29 @@ def _is_ready(kind: Kind, found: Share) -> NDArray[np.bool_]:
     return ready & (found.information > 0)
 
 
-def stopping_look(plan: Plan, paths: Paths) -> NDArray[np.int64]:
+def stopping_look(
+    paths: Paths, *, alpha: float, planned: float | None, groups: int = GROUPS
+) -> NDArray[np.int64]:
     """The look, from 0, at which each replication is stopped; the number of looks if never.
 
+    alpha, planned: as in `spending.Spending`. groups: how many boundaries are computed.
     Replications whose verdicts begin at about the same look share one boundary, spent on their
     mean information; a test holds it against the boundary that each would have had.
     """
     looks, replications = paths.r.shape
     first = np.where(paths.ready.any(0), paths.ready.argmax(0), looks)
     stopped_at = np.full(replications, looks, dtype=np.int64)
-    planned = planned_information(plan)
-    for members, begin in _groups(first, looks):
+    for members, begin in _groups(first, looks, groups):
         information = np.maximum.accumulate(paths.information[begin:, members].mean(1))
-        bounds = _bounds(Spending(plan.alpha, planned), information)
+        bounds = _bounds(Spending(alpha, planned), information)
         passed = (paths.r[begin:, members] > bounds[:, None]) & paths.ready[begin:, members]
         stopped_at[members] = np.where(passed.any(0), begin + passed.argmax(0), looks)
     return stopped_at
 
 
-def _groups(first: NDArray[np.int64], looks: int) -> list[tuple[NDArray[np.int64], int]]:
+def _groups(
+    first: NDArray[np.int64], looks: int, groups: int
+) -> list[tuple[NDArray[np.int64], int]]:
     """Replications ordered by their first usable look, cut into a few groups of alike ones.
 
     A group begins when the last of its members may be judged.
@@ -307,10 +311,10 @@ def _groups(first: NDArray[np.int64], looks: int) -> list[tuple[NDArray[np.int64
     usable = np.flatnonzero(first < looks)
     ordered = usable[np.argsort(first[usable], kind="stable")]
     distinct = np.unique(first[ordered])
-    if len(distinct) <= GROUPS:
+    if len(distinct) <= groups:
         parts = [ordered[first[ordered] == value] for value in distinct]
     else:
-        parts = np.array_split(ordered, GROUPS)
+        parts = np.array_split(ordered, groups)
     return [(part, int(first[part].max())) for part in parts if len(part)]
 
 

@@ -245,7 +245,7 @@ def _no_evidence(strata: Sequence[Stratum], found: Share) -> tuple[str, str]:
     if few:
         return few
     total = sum(x.s0 + x.s1 for x in strata)
-    if min(sum(x.s0 for x in strata), sum(x.s1 for x in strata)) < 0:
+    if min(min(x.s0, x.s1) for x in strata) < 0:
         return (
             "a total is below zero, so the treatment cannot be a percentage of control",
             "a tolerance in the metric's own unit",
