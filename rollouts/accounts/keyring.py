@@ -49,7 +49,7 @@ class KeyRing:
 
     def __init__(self, db: Database, *, run: Callable[[Callable[[], None]], None] = in_background):
         self._db = db
-        self._run = run
+        self.run = run  # also for other small writes beside a request
         self._held: dict[str, _Held] = {}
         self._used: dict[str, datetime] = {}
         self._lock = threading.Lock()
@@ -107,7 +107,7 @@ class KeyRing:
             if latest is not None and now - latest < USED_EVERY:
                 return
             self._used[key_id] = now
-        self._run(lambda: self._write_use(key_id, now))
+        self.run(lambda: self._write_use(key_id, now))
 
     def _write_use(self, key_id: str, now: datetime) -> None:
         try:

@@ -107,6 +107,11 @@ def set_password(
         _record(session, visit.actor, "user.password_set", user, now)
 
 
+def has_password(session: Session, visit: Visit) -> bool:
+    """Whether this person has set a password yet."""
+    return session.get_one(UserRow, visit.user_id).password_hash is not None
+
+
 def _check_old(db: Database, user: UserRow, old: str, address: str, now: datetime) -> None:
     """Whoever holds only a session may not guess the password without limit either."""
     count_attempt(db, user.name, address, now=now)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from rollouts.accounts import passwords, store
@@ -98,7 +99,8 @@ def sign_in(
 def create_link(
     session: Session, user: UserRow, *, actor: Actor, now: datetime, valid: timedelta = LINK_VALID
 ) -> str:
-    """A token that signs this person in once."""
+    """A token that signs this person in once. Nobody makes one for a role above their own."""
+    actor.check_grants(Role(user.role))
     token = secrets.token_urlsafe(16)
     session.add(
         OneTimeLinkRow(
@@ -169,6 +171,15 @@ def find_visit(session: Session, token: str, settings: Settings, *, now: datetim
 def person(user: UserRow) -> Actor:
     """A person as the hand that does it."""
     return Actor(ActorKind.PERSON, str(user.id), user.shown_name, Role(user.role))
+
+
+def remember_seen(db: Database, visit: Visit, *, now: datetime) -> None:
+    """Keep a session from falling silent. If the store is busy, the next request tries again."""
+    try:
+        with db.transaction() as session:
+            store.touch_session(session, visit.token_hash, now=now)
+    except SQLAlchemyError as wrong:
+        log.debug("session_use_not_written", error=type(wrong).__name__)
 
 
 def sign_out(session: Session, visit: Visit, *, now: datetime) -> None:
