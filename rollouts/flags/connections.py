@@ -14,7 +14,7 @@ from rollouts.audit import service as audit
 from rollouts.errors import NotFound
 from rollouts.flags import environment_store as store
 from rollouts.flags.checks import NAME_MAX, refuse, text_faults
-from rollouts.flags.environment_store import ConnectionRow
+from rollouts.flags.environment_store import ConnectionRow, EnvironmentRow
 from rollouts.flags.environments import get_environment
 from rollouts.flags.model import Mode, Options
 from rollouts.flags.publishing import publish
@@ -62,6 +62,14 @@ def get_connection(session: Session, client_key: str) -> ConnectionRow:
     return row
 
 
+def get_connection_with_environment(
+    session: Session, client_key: str
+) -> tuple[ConnectionRow, EnvironmentRow]:
+    """A connection in use and its environment. Raises NotFound."""
+    row = get_connection(session, client_key)
+    return row, store.get_environment_by_id(session, row.environment_id)
+
+
 def edit_connection(
     session: Session,
     client_key: str,
@@ -78,8 +86,9 @@ def edit_connection(
         row.name = name
     if options is not None and dump_options(options) != row.options:
         row.options = dump_options(options)
-        key = next(e.key for e in store.list_environments(session) if e.id == row.environment_id)
-        publish(session, now, forced=key)
+        store.lock_environments(session)
+        environment = store.get_environment_by_id(session, row.environment_id)
+        publish(session, now, forced=environment.key)
     _record(session, row, "connection.edited", actor, now)
     return row
 

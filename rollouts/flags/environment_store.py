@@ -104,6 +104,11 @@ def find_environment(session: Session, key: str) -> EnvironmentRow | None:
     return session.scalar(select(EnvironmentRow).where(EnvironmentRow.key == key))
 
 
+def get_environment_by_id(session: Session, environment_id: int) -> EnvironmentRow:
+    """The environment that another row refers to."""
+    return session.get_one(EnvironmentRow, environment_id)
+
+
 def find_connection(session: Session, client_key: str) -> ConnectionRow | None:
     """The connection of that client key, revoked or not."""
     return session.scalar(select(ConnectionRow).where(ConnectionRow.client_key == client_key))

@@ -263,6 +263,19 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Connection:
+    """A client key in use, and what it is for."""
+
+    client_key: str
+    environment_id: int
+    environment_key: str
+    mode: Mode
+    options: Options = Options()
+    encryption_key: str | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SavedGroup:
     """Units or attribute values that rules refer to by name: a list, or a condition."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,7 @@ from rollouts.flags.connections import (
     create_connection,
     edit_connection,
     get_connection,
+    get_connection_with_environment,
     list_connections,
     revoke_connection,
 )
@@ -47,9 +49,11 @@ __all__ = [
     "create_environment",
     "create_flag",
     "edit_connection",
+    "edit_flag",
     "ensure_defaults",
     "find_flag",
     "get_connection",
+    "get_connection_with_environment",
     "get_environment",
     "get_flag",
     "get_flag_revision",
@@ -93,6 +97,29 @@ def create_flag(
     for state in whole.states.values():
         _refuse_rollout_rules((), state.rules)
     return save(session, None, None, whole, "flag.created", actor, reason, now)
+
+
+def edit_flag(
+    session: Session,
+    key: str,
+    fields: Mapping[str, Any],
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    expected_revision: int | None = None,
+) -> Flag:
+    """Change what holds for a flag in every environment: the fields of `Flag` that are given."""
+    return change_flag(
+        session,
+        key,
+        lambda flag: replace(flag, **fields),
+        action="flag.edited",
+        actor=actor,
+        now=now,
+        reason=reason,
+        expected_revision=expected_revision,
+    )
 
 
 def set_state(

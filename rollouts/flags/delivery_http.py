@@ -1,0 +1,42 @@
+"""What SDKs are answered, without a web framework: the views and the fast edge share it."""
+
+from __future__ import annotations
+
+from rollouts.flags.answers import KEY_REMOTE, KEY_UNKNOWN, NOTHING_YET, Answer
+from rollouts.flags.delivery import Delivery
+from rollouts.flags.model import Mode
+from rollouts.flags.served import is_same_tag
+
+STALE = ("x-rollouts-store", "unreachable")  # what is served may be out of date
+
+
+def features(
+    delivery: Delivery, client_key: str, if_none_match: str, accept_encoding: str
+) -> Answer:
+    """The payload of a client key, or that the client has it already."""
+    held = delivery.current(client_key)
+    if held is None:
+        return KEY_UNKNOWN if delivery.is_loaded else NOTHING_YET
+    if held.connection.mode is Mode.REMOTE:
+        return KEY_REMOTE
+    served = held.served
+    if if_none_match and is_same_tag(if_none_match, served.etag):
+        answer = served.not_modified
+    else:
+        answer = served.answer(accept_encoding)
+    return answer if delivery.is_store_reachable else marked(answer)
+
+
+def marked(answer: Answer) -> Answer:
+    """The answer, saying that the store is gone and this is the last that was known."""
+    return Answer(answer.status, (*answer.headers, STALE), answer.body)
+
+
+def refused_stream(delivery: Delivery, client_key: str) -> Answer | None:
+    """Why a client cannot follow this key, if so.
+
+    Python's SDK gives up for good on an error, so a process that knows nothing yet accepts.
+    """
+    if delivery.is_loaded and delivery.current(client_key) is None:
+        return KEY_UNKNOWN
+    return None
