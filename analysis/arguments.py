@@ -1,6 +1,6 @@
 """Checks of arguments shared by the methods: each raises a ValueError that names the culprit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sized
 from datetime import timedelta
 from numbers import Integral
 
@@ -60,7 +60,7 @@ def counts(name: str, values: Iterable[int], at_least: int = 0) -> list[int]:
     return [int(value) for value in held]
 
 
-def same_length(**sequences: Sequence[object]) -> int:
+def same_length(**sequences: Sized) -> int:
     """The one length the named sequences share. Raises ValueError with each length.
 
     >>> same_length(asked=[1, 2], answered=[1, 1])
