@@ -5,29 +5,16 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import zstandard
 from sqlalchemy import Row
 
-from rollouts.ingest.model import Entry, Frame, Source
+from rollouts.ingest.model import Entry, Frame, Source, from_us, to_us
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 PACK_LEVEL = 1  # stronger levels cost more time than the disk they save
 
 _tools = threading.local()  # zstd contexts are not for two threads at once
-
-
-def to_us(at: datetime) -> int:
-    """Microseconds since 1970, exactly."""
-    return (at - EPOCH) // MICROSECOND
-
-
-def from_us(us: int) -> datetime:
-    """The time that `to_us` gave."""
-    return EPOCH + us * MICROSECOND
 
 
 def pack(frame: Frame) -> dict[str, Any]:

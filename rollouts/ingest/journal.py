@@ -21,7 +21,7 @@ from rollouts.config import Settings
 from rollouts.db import Database
 from rollouts.errors import Unavailable
 from rollouts.ingest import framing, store
-from rollouts.ingest.model import Entry, Frame
+from rollouts.ingest.model import Entry, Frame, to_us
 
 log = structlog.get_logger()
 
@@ -103,7 +103,7 @@ class Journal:
     def prune(self, before: datetime, *, folded: int) -> int:
         """Delete frames received before a time and folded up to an offset; how many."""
         with self._db.transaction() as session:
-            return store.delete_frames(session, framing.to_us(before), folded)
+            return store.delete_frames(session, to_us(before), folded)
 
     def close(self) -> None:
         """Commit what waits, then stop. Appending afterwards raises Unavailable."""

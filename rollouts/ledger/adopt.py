@@ -1,0 +1,135 @@
+"""Plans move on: a ramp's new allocation, a metric added. The sums follow here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from rollouts.ledger import units as stored
+from rollouts.ledger.bulk import CHUNK, table_of, upsert
+from rollouts.ledger.catalogue import Catalogue, Counting, total_up
+from rollouts.ledger.deltas import Deltas
+from rollouts.ledger.model import Standing
+from rollouts.ledger.store import CountedRolloutRow, ExposureRow, SumRow, TotalRow, UnitCountRow
+
+_exposures = table_of(ExposureRow)
+
+
+def is_current(session: Session, catalogue: Catalogue) -> bool:
+    """Whether the sums were made for the plans as they are."""
+    held = dict(
+        session.execute(
+            select(CountedRolloutRow.rollout_id, CountedRolloutRow.fingerprint)
+        ).tuples()
+    )
+    return all(
+        held.get(counting.id) == counting.measured.fingerprint
+        for counting in catalogue.countings.values()
+    )
+
+
+def adopt(session: Session, catalogue: Catalogue) -> None:
+    """Bring the sums of every rollout to its plan as it is now."""
+    held = {row.rollout_id: row for row in session.scalars(select(CountedRolloutRow))}
+    for counting in catalogue.countings.values():
+        row = held.get(counting.id)
+        if row is not None and row.fingerprint == counting.measured.fingerprint:
+            continue
+        is_ramp = (
+            row is not None and row.metrics == metrics_of(counting) and is_longer(counting, row)
+        )
+        n_cuts = len(row.cuts) if row is not None else 0
+        remember(session, counting)
+        if is_ramp:
+            restratify(session, counting, since_us=counting.cuts_us[n_cuts])
+        else:
+            backfill(session, Catalogue([counting.measured]), counting)
+
+
+def is_longer(counting: Counting, row: CountedRolloutRow) -> bool:
+    """Whether cuts were added at the end and nothing else changed."""
+    n = len(row.cuts)
+    return n < len(counting.cuts_us) and list(counting.cuts_us[:n]) == row.cuts
+
+
+def metrics_of(counting: Counting) -> list[list[object]]:
+    """The metrics counted for, as they are remembered: id, and whether it is a ratio."""
+    return [[metric.id, metric.is_ratio] for metric in counting.metrics]
+
+
+def remember(session: Session, counting: Counting) -> None:
+    """Note what the sums are made for now."""
+    row = {
+        "rollout_id": counting.id,
+        "fingerprint": counting.measured.fingerprint,
+        "cuts": list(counting.cuts_us),
+        "metrics": metrics_of(counting),
+        "n_crossed": 0,
+    }
+    upsert(session, CountedRolloutRow, [row], put=("fingerprint", "cuts", "metrics"))
+
+
+def restratify(session: Session, counting: Counting, *, since_us: int) -> None:
+    """Move units first exposed since a new cut into its stratum."""
+    query = (
+        select(_exposures.c.unit)
+        .where(_exposures.c.rollout_id == counting.id)
+        .where(_exposures.c.first_us >= since_us)
+    )
+    deltas = Deltas()
+    units = list(session.scalars(query))
+    standings, totals = stored.standings_of(session, units), stored.totals_of(session, units)
+    for unit in units:
+        old = standings[unit][counting.id]
+        new = replace(old, stratum=counting.stratum_at(old.first_us))
+        held = totals.get((counting.id, unit), {})
+        deltas.stand(counting, unit, old, new)
+        deltas.move(counting, unit, (old, held), (new, held))
+    deltas.write(session)
+
+
+def backfill(session: Session, catalogue: Catalogue, counting: Counting) -> None:
+    """Make a rollout's totals and sums anew from its exposures and their units' outcomes."""
+    for row in (TotalRow, SumRow, UnitCountRow):
+        table = table_of(row)
+        session.execute(delete(table).where(table.c.rollout_id == counting.id))
+    counted = table_of(CountedRolloutRow)
+    session.execute(update(counted).where(counted.c.rollout_id == counting.id).values(n_crossed=0))
+    for standings in exposed(session, counting.id):
+        weighed = stored.weighed_of(session, catalogue, list(standings))
+        deltas = Deltas()
+        for unit, old in standings.items():
+            new = replace(old, stratum=counting.stratum_at(old.first_us))
+            deltas.stand(counting, unit, None, new)
+            if not new.is_crossed:
+                totals = total_up(counting, weighed.get(unit, ()), new.first_us)
+                deltas.move(counting, unit, (None, {}), (new, totals))
+        deltas.write(session)
+
+
+def exposed(session: Session, rollout_id: int, size: int = CHUNK) -> Iterator[dict[int, Standing]]:
+    """All units of a rollout, some thousand at a time, in the order of their numbers."""
+    after: int | None = None
+    for _ in count():
+        query = (
+            select(_exposures)
+            .where(_exposures.c.rollout_id == rollout_id)
+            .order_by(_exposures.c.unit)
+            .limit(size)
+        )
+        if after is not None:
+            query = query.where(_exposures.c.unit > after)
+        rows = session.execute(query).all()
+        if not rows:
+            return
+        after = rows[-1].unit
+        yield {
+            row.unit: Standing(
+                row.variation, row.stratum, row.first_us, row.is_crossed, row.is_trusted
+            )
+            for row in rows
+        }
