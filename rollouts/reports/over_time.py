@@ -9,8 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from rollouts.reports import axes
+from rollouts.reports.bars import Gauge
 from rollouts.reports.canvas import chart, layered, library, scale, words_at
-from rollouts.reports.model import Gauge, Row
+from rollouts.reports.model import Row
 from rollouts.reports.svg import HALF, LABEL, PHONE, PX, SMALL, plain
 from rollouts.web import formatting as say
 from rollouts.web.theme import tokens

@@ -11,11 +11,13 @@ from flask import Blueprint, current_app, url_for
 from flask.blueprints import BlueprintSetupState
 from markupsafe import Markup
 
+from rollouts.accounts.model import Role
 from rollouts.web import formatting
-from rollouts.web.context import now
+from rollouts.web.access import required_of
+from rollouts.web.context import find_actor, now
 
 STATIC = Path(__file__).parent / "static"
-A_YEAR = 31_536_000
+SHEETS = ("tokens.css", "base.css", "parts.css", "narrow.css")
 
 # Shown only where the endpoint exists, so a page that is not there is never offered.
 NAVIGATION = (
@@ -23,7 +25,7 @@ NAVIGATION = (
     ("reports.flags", "Flags"),
     ("reports.metrics", "Metrics"),
     ("reports.audit", "Audit"),
-    ("setup.overview", "Set up"),
+    ("documentation.page", "API"),
 )
 
 FILTERS = (
@@ -60,7 +62,7 @@ def _install(state: BlueprintSetupState) -> None:
         env.filters[name] = getattr(formatting, name)
     env.filters["when"] = when
     env.filters["ago"] = since
-    env.globals.update(asset=asset, navigation=navigation, span=formatting.span)
+    env.globals.update(asset=asset, sheets=SHEETS, navigation=navigation, span=formatting.span)
     env.globals.update(between=formatting.between, days_between=formatting.days_between)
 
 
@@ -76,9 +78,15 @@ def asset(name: str) -> str:
 
 
 def navigation() -> list[tuple[str, str]]:
-    """The main places that exist, as (address, word)."""
-    views = current_app.view_functions
-    return [(url_for(name), word) for name, word in NAVIGATION if name in views]
+    """The main places that exist and that the reader may see, as (address, word)."""
+    return [(url_for(name), word) for name, word in NAVIGATION if _is_open(name)]
+
+
+def _is_open(endpoint: str) -> bool:
+    required, actor = required_of(current_app, endpoint), find_actor()
+    if endpoint not in current_app.view_functions:
+        return False
+    return actor is None or not isinstance(required, Role) or actor.role.includes(required)
 
 
 def when(value: Any, words: str = "") -> Markup:

@@ -1,0 +1,31 @@
+"""The blueprint that all pages of this room share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+
+from rollouts.reports import rule_words, words
+
+bp = Blueprint("reports", __name__, template_folder="templates")
+
+
+@bp.context_processor
+def _words() -> dict[str, Any]:
+    return {
+        "STATES": words.STATES,
+        "EVENTS": words.EVENTS,
+        "CHECKS": words.CHECKS,
+        "FINDINGS": words.FINDINGS,
+    }
+
+
+@bp.app_template_filter("condition")
+def _condition(held: Any) -> str:
+    return rule_words.condition(held)
+
+
+@bp.app_template_filter("flag_value")
+def _flag_value(held: Any) -> str:
+    return rule_words.value(held)
