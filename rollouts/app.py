@@ -24,10 +24,10 @@ from rollouts.metrics import api as metrics_api
 from rollouts.notify import api as notify_api
 from rollouts.notify.sealing import Seal
 from rollouts.reports import pages as report_pages
+from rollouts.runtime import Runtime
 from rollouts.tolerances import api as tolerances_api
 from rollouts.web import access, documentation, headers, problems, running
 from rollouts.web import pages as base_pages
-from rollouts.web.context import Runtime
 
 APIS = (
     accounts_api.bp,

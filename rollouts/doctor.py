@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rollouts.audit import service as audit
-from rollouts.web.context import Runtime
+from rollouts.runtime import Runtime
 from rollouts.web.running import readiness
 
 

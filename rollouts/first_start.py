@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rollouts.accounts import service as accounts
 from rollouts.flags import service as flags
-from rollouts.web.context import Runtime
+from rollouts.runtime import Runtime
 
 
 def prepare(parts: Runtime) -> str | None:

@@ -21,7 +21,7 @@ from rollouts.config import Settings
 from rollouts.guard import service as guard
 from rollouts.ledger import service as ledger
 from rollouts.notify import service as notify
-from rollouts.web.context import Runtime
+from rollouts.runtime import Runtime
 
 log = structlog.get_logger()
 
@@ -76,6 +76,7 @@ class Worker:
             folded = ledger.fold_once(
                 self.parts.db,
                 self.parts.journal,
+                unit_key=self.parts.seal.unit_key,
                 limit_events=self.parts.settings.fold_batch_events,
                 now=self.parts.now(),
             )
@@ -96,7 +97,10 @@ class Worker:
     def tidy(self) -> None:
         """Drop raw events that were folded long ago."""
         before = self.parts.now() - timedelta(days=self.parts.settings.journal_keep_days)
-        ledger.prune(self.parts.db, self.parts.journal, before=before)
+        with self.parts.db.reading() as session:
+            folded = ledger.offset(session)
+        self.parts.journal.prune(before, folded=folded)
+        ledger.prune(self.parts.db, before=before)
 
     def _loop(self, name: str, chore: Callable[[], None], seconds: float) -> None:
         while not self.stopping.is_set():

@@ -126,7 +126,7 @@ class Crowd:
     async def _keep_sending(self) -> None:
         """Send what has happened, in batches, as a help desk and a shop would."""
         while True:
-            batch = []
+            batch: list[dict[str, Any]] = []
             while self._due and self._due[0][0] <= time.monotonic() and len(batch) < BATCH:
                 event = heapq.heappop(self._due)[2]
                 batch.append({**event, "timestamp": datetime.now(UTC).isoformat()})

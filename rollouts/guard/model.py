@@ -63,7 +63,7 @@ def is_all_safe(body: dict[str, Any]) -> bool:
 
 def is_stage_due(body: dict[str, Any]) -> bool:
     """Whether a next stage exists and the present one was held long enough."""
-    next_at = body["stage"]["next_at"]
+    next_at: str | None = body["stage"]["next_at"]
     taken = datetime.fromisoformat(body["look"]["taken_at"])
     return next_at is not None and taken >= datetime.fromisoformat(next_at)
 

@@ -99,21 +99,21 @@ def _withdrawn(body: dict[str, Any], judgement: Judgement, at: datetime) -> dict
     text = change(metric)
     head, _, tail = text.partition(" (")
     tail = f" ({tail}" if tail else ""
-    rest = [f"{tail}, more than the {limit(metric)} we said we would tolerate."]
+    parts = [f"{tail}, more than the {limit(metric)} we said we would tolerate."]
     if worst.kind == "budget":
-        rest = [f"{tail}; the limit was {limit(metric)}."]
+        parts = [f"{tail}; the limit was {limit(metric)}."]
     if metric["budget"] and metric["budget"]["estimate"] is not None:
-        rest.append(
+        parts.append(
             f"That is {_harm_count(metric)}, of a budget of {count(metric['budget']['amount'])}."
         )
-    rest.append(goals(body))
+    parts.append(goals(body))
     everyone = _treated(body)
     following = (
         f"All {everyone} customers are back on the old version; nothing needs switching. "
         "Find out why before trying again."
     )
     lead = f"Withdrawn on {when}: {head}"
-    return _said("withdrawn", "harm", lead, " ".join(part for part in rest if part), following)
+    return _said("withdrawn", "harm", lead, " ".join(part for part in parts if part), following)
 
 
 def _ended(body: dict[str, Any], deed: str, at: datetime) -> dict[str, Any]:

@@ -32,8 +32,8 @@ from rollouts.notify import service as notify
 from rollouts.results import service as results
 from rollouts.results.service import Stock
 from rollouts.results.store import SnapshotRow
+from rollouts.runtime import Runtime
 from rollouts.tolerances.model import Action
-from rollouts.web.context import Runtime
 from rollouts.words import count, percent
 
 TRIES = 5
@@ -54,7 +54,7 @@ def take_look(
     parts: Runtime, key: str, *, kind: str, now: datetime, ending: Ending | None = None
 ) -> SnapshotRow:
     """Look now, on everything accepted so far. Raises WrongState unless the rollout is live."""
-    ledger.catch_up(parts.db, parts.journal, now=now)
+    ledger.catch_up(parts.db, parts.journal, unit_key=parts.seal.unit_key, now=now)
     for _ in range(TRIES):
         with parts.db.reading() as session:
             row = lifecycle.get_rollout(session, key)

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from flask import current_app, g
 from sqlalchemy.orm import Session
 
 from rollouts.accounts.model import Actor
-from rollouts.clock import utcnow
-from rollouts.config import Settings
-from rollouts.db import Database
 from rollouts.errors import NotSignedIn
+from rollouts.runtime import Runtime
 
-if TYPE_CHECKING:
-    from rollouts.accounts.keyring import KeyRing
-    from rollouts.flags.delivery import Delivery
-    from rollouts.ingest.journal import Journal
-    from rollouts.notify.sealing import Seal
-
-
-@dataclass(slots=True)
-class Runtime:
-    """The parts of one running process, made once by `create_app` or the worker."""
-
-    settings: Settings
-    db: Database
-    journal: Journal
-    delivery: Delivery
-    seal: Seal
-    keys: KeyRing
-    now: Callable[[], datetime] = field(default=utcnow)
+__all__ = ["Runtime", "current_actor", "find_actor", "now", "reading", "runtime", "transaction"]
 
 
 def runtime() -> Runtime:

@@ -1,0 +1,29 @@
+"""The parts of one running process, for whoever needs more than a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rollouts.clock import utcnow
+from rollouts.config import Settings
+from rollouts.db import Database
+
+if TYPE_CHECKING:
+    from rollouts.flags.delivery import Delivery
+    from rollouts.ingest.journal import Journal
+    from rollouts.notify.sealing import Seal
+
+
+@dataclass(slots=True)
+class Runtime:
+    """Store, journal, delivery and secrets, made once by `create_app` or the worker."""
+
+    settings: Settings
+    db: Database
+    journal: Journal
+    delivery: Delivery
+    seal: Seal
+    now: Callable[[], datetime] = field(default=utcnow)
