@@ -38,3 +38,14 @@ class Sdk:
     def _one(self, key: str, context: EvaluationContext) -> FeatureResult[Any]:
         context.stack.evaluated_features = set()
         return eval_feature(key, context)
+
+    def tracked(self, key: str, attributes: Mapping[str, Any]) -> set[tuple[str, int]]:
+        """Experiments and variations that a tracking callback would be told of."""
+        found: set[tuple[str, int]] = set()
+        who = UserContext(attributes=dict(attributes))
+        context = EvaluationContext(who, self._world, StackContext())
+        context.tracking_cb = lambda experiment, result, _: found.add(
+            (experiment.key, result.variationId)
+        )
+        eval_feature(key, context)
+        return found

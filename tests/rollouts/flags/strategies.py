@@ -128,3 +128,97 @@ SAVED_GROUPS: dict[str, Any] = {
     "abroad": {"type": "condition", "condition": {"country": {"$nin": ["US"]}}},
     "circle": {"type": "condition", "condition": {"$not": {"$savedGroup": {"id": "circle"}}}},
 }
+
+
+def _optional(
+    always: dict[str, st.SearchStrategy[Any]], sometimes: dict[str, st.SearchStrategy[Any]]
+) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(always, optional=sometimes)
+
+
+FLAGS = [f"flag-{n}" for n in range(6)]
+values = st.sampled_from([True, False, 0, 1, 2.5, "", "on", ["a"], {"colour": "red"}])
+ends = st.integers(0, 100).map(lambda n: n / 100)
+ranges = st.tuples(ends, ends).map(lambda pair: sorted(pair))
+# Half a bucket beside a border, since the SDKs disagree on the border itself.
+coverages = st.sampled_from([0, 1]) | st.integers(0, 99).map(lambda n: n / 100 + 0.00005)
+seeds = st.text(max_size=5)
+versions = st.sampled_from([1, 2])
+filters = st.lists(
+    _optional(
+        {"seed": seeds, "ranges": st.lists(ranges, max_size=3)},
+        {"hashVersion": versions, "attribute": st.sampled_from(["id", "company"])},
+    ),
+    min_size=1,
+    max_size=2,
+)
+hashing = {
+    "hashAttribute": st.sampled_from(["id", "company", "age", "missing"]),
+    "hashVersion": versions,
+    "seed": seeds,
+}
+parents = st.lists(
+    _optional(
+        {
+            "id": st.sampled_from([*FLAGS, "no-such-flag"]),
+            "condition": st.sampled_from(
+                [{"value": {"$exists": True}}, {"value": {"$eq": "on"}}, {}]
+            ),
+        },
+        {"gate": st.booleans()},
+    ),
+    min_size=1,
+    max_size=2,
+)
+waiting = {"parentConditions": parents}
+
+force_rules = _optional(
+    {"force": values},
+    {
+        "id": st.sampled_from(["fr_1", "fr_2"]),
+        "condition": agreed_conditions,
+        "coverage": coverages,
+        "range": ranges,
+        "filters": filters,
+        **hashing,
+        **waiting,
+    },
+)
+
+
+def _experiment(n: int, targeting: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    meta = [
+        {"key": f"v{at}", "name": f"Arm {at}", **({"passthrough": True} if at == 2 else {})}
+        for at in range(n)
+    ]
+    return _optional(
+        {"variations": st.lists(values, min_size=n, max_size=n)},
+        {
+            "id": st.just("fr_3"),
+            "key": st.sampled_from(["exp-a", "exp-b"]),
+            "name": st.just("An experiment"),
+            "phase": st.just("1"),
+            "coverage": coverages,
+            "weights": st.sampled_from([[1 / n] * n, [0.7, 0.3], [0.2, 0.3, 0.5], [0.5, 0.1]]),
+            "ranges": st.lists(ranges, min_size=n, max_size=n),
+            "meta": st.just(meta),
+            "namespace": st.tuples(seeds, ends, ends).map(list),
+            "filters": filters,
+            **hashing,
+            **targeting,
+        },
+    )
+
+
+# Python tests a condition before it forces a variation, JavaScript after: so not both at once.
+def payloads(*, with_conditions: bool = True) -> st.SearchStrategy[dict[str, Any]]:
+    """Payloads whose flags wait for each other, cycles included."""
+    targeting = {**waiting, **({"condition": agreed_conditions} if with_conditions else {})}
+    rules = force_rules | st.integers(2, 3).flatmap(lambda n: _experiment(n, targeting))
+    feature = _optional({}, {"defaultValue": values, "rules": st.lists(rules, max_size=3)})
+    return st.fixed_dictionaries(
+        {
+            "features": st.dictionaries(st.sampled_from(FLAGS), feature, max_size=6),
+            "savedGroups": st.just(SAVED_GROUPS),
+        }
+    )
