@@ -10,6 +10,7 @@ Headers = tuple[tuple[str, str], ...]
 
 EXPOSED = "x-sse-support, etag, retry-after, x-rollouts-store"
 CORS: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", EXPOSED),
 )

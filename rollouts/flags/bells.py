@@ -14,7 +14,7 @@ class ThreadBell:
         self._condition = threading.Condition()
         self.count = 0
 
-    def ring(self, keys: Iterable[str]) -> None:
+    def ring(self, keys: Iterable[str] | None) -> None:
         """Wake all; each sees for itself whether it is concerned."""
         with self._condition:
             self.count += 1
@@ -31,22 +31,27 @@ class LoopBell:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
 
-    def ring(self, keys: Iterable[str]) -> None:
-        """Wake the tasks that wait for these keys; safe from any thread."""
+    def ring(self, keys: Iterable[str] | None) -> None:
+        """Wake the tasks that wait for these keys, or all; safe from any thread."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._ring, list(keys))
+            self._loop.call_soon_threadsafe(self._ring, None if keys is None else list(keys))
 
-    def _ring(self, keys: list[str]) -> None:
-        for key in keys:
-            future = self._waiting.pop(key, None)
-            if future is not None and not future.done():
-                future.set_result(None)
+    def _ring(self, keys: list[str] | None) -> None:
+        for key in list(self._waiting) if keys is None else keys:
+            for event in self._waiting.get(key, ()):
+                event.set()
 
-    def next(self, key: str) -> asyncio.Future[None]:
-        """Done when the key next changes. Take it before looking at what is current."""
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = self._loop.create_future()
-        return future
+    def join(self, key: str) -> asyncio.Event:
+        """An event that is set when the key changes, until it is given to `leave`."""
+        event = asyncio.Event()
+        self._waiting.setdefault(key, set()).add(event)
+        return event
+
+    def leave(self, key: str, event: asyncio.Event) -> None:
+        """Set this event no more."""
+        events = self._waiting.get(key, set())
+        events.discard(event)
+        if not events:
+            self._waiting.pop(key, None)

@@ -30,8 +30,8 @@ RETRY_SECONDS = 1.0  # between attempts to reach a store that is gone
 class Bell(Protocol):
     """Something that wakes those who follow a connection."""
 
-    def ring(self, keys: Iterable[str]) -> None:
-        """These client keys have something new, or are gone."""
+    def ring(self, keys: Iterable[str] | None) -> None:
+        """These client keys have something new, or are gone; None: look, whoever you are."""
 
 
 class TooManyStreams(Exception):  # named for the refusal
@@ -119,7 +119,7 @@ class Delivery:
     def drain(self) -> None:
         """End every stream in good order; the process is about to stop."""
         self.is_draining = True
-        self._ring(self._held)
+        self._ring(None)
 
     def stop(self) -> None:
         """Drain, and stop watching for good."""
@@ -166,8 +166,8 @@ class Delivery:
             if key in before and before[key].served is not held.served:
                 held.served.prepare(before[key].served)
         self._held = now
-        self.is_loaded = True
-        self._ring(_changed(before, now))
+        was_loaded, self.is_loaded = self.is_loaded, True
+        self._ring(None if not was_loaded else _changed(before, now))
 
     # Watching
 
@@ -204,11 +204,9 @@ class Delivery:
         """Ring this bell no more."""
         self._bells = [other for other in self._bells if other is not bell]
 
-    def _ring(self, keys: Iterable[str]) -> None:
-        concerned = list(keys)
-        if concerned or self.is_draining:
-            for bell in self._bells:
-                bell.ring(concerned)
+    def _ring(self, keys: list[str] | None) -> None:
+        for bell in self._bells if keys is None or keys else ():
+            bell.ring(keys)
 
     def admit(self, client_key: str) -> None:
         """Take a place among the open streams. Raises TooManyStreams."""

@@ -1,0 +1,172 @@
+"""The asynchronous edge: what SDKs and senders ask for is answered here, the rest by Flask.
+
+`granian --interface asgi --factory rollouts.web.asgi:create_edge`, or `rollouts serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Final
+
+from flask import Flask
+
+from rollouts import first_start
+from rollouts.app import create_app, make_runtime
+from rollouts.config import Settings
+from rollouts.flags import answers, delivery_http
+from rollouts.flags.answers import Answer
+from rollouts.flags.bells import LoopBell
+from rollouts.web.asgi_ingest import Ingest
+from rollouts.web.asgi_pages import Pages
+from rollouts.web.asgi_parts import (
+    BodyTooSlow,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    header,
+    read_body,
+    send_answer,
+)
+from rollouts.web.asgi_streams import serve_stream
+from rollouts.web.context import Runtime
+
+FEATURES: Final = "/api/features/"
+STREAMS: Final = "/sub/"
+
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def create_edge(settings: Settings | None = None) -> Edge:
+    """The application of one web process."""
+    parts = make_runtime(settings or Settings.from_environment())
+    first_start.prepare(parts)
+    return Edge(parts, create_app(parts=parts))
+
+
+class Edge:
+    """An ASGI application in front of the Flask one."""
+
+    def __init__(self, parts: Runtime, pages: Flask) -> None:
+        self._parts = parts
+        self._ingest = Ingest(parts)
+        self._pages = Pages(pages, parts.settings.web_threads)
+        self._bell: LoopBell | None = None
+        names = parts.settings.trusted_hosts.split(",")
+        self._hosts = frozenset(name.strip() for name in names if name.strip())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live through one life of the process."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            handler = self._find_handler(scope) if self._is_host_known(scope) else None
+            await (handler or self._serve_page)(scope, receive, send)
+
+    def _find_handler(self, scope: Scope) -> Handler | None:
+        """The handler of a request that the edge answers itself; None for Flask's."""
+        path, method = scope["path"], scope["method"]
+        if path.startswith(FEATURES):
+            return self._features if method in ("GET", "HEAD") else self._preflight(method)
+        if path.startswith(STREAMS):
+            return self._stream if method == "GET" else self._preflight(method)
+        return self._ingest.find_handler(path, method)
+
+    def _preflight(self, method: str) -> Handler | None:
+        return _answer_preflight if method == "OPTIONS" else None
+
+    def _is_host_known(self, scope: Scope) -> bool:
+        if not self._hosts:
+            return True
+        return header(scope, b"host").rsplit(":", 1)[0] in self._hosts
+
+    async def _features(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = delivery_http.features(
+            self._parts.delivery,
+            scope["path"][len(FEATURES) :],
+            header(scope, b"if-none-match"),
+            header(scope, b"accept-encoding"),
+        )
+        await _send(send, answer, is_head=scope["method"] == "HEAD")
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        key = scope["path"][len(STREAMS) :]
+        await serve_stream(self._parts.delivery, self._get_bell(), key, scope, receive, send)
+
+    def _get_bell(self) -> LoopBell:
+        if self._bell is None:
+            self._bell = LoopBell(asyncio.get_running_loop())
+            self._parts.delivery.add_bell(self._bell)
+        return self._bell
+
+    async def _serve_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand over to a thread once the body is here, so that slow senders hold no thread."""
+        try:
+            body = await read_body(scope, receive, self._parts.settings.body_max_bytes)
+        except ClientGone:
+            return
+        except BodyTooSlow:
+            await _send(send, SLOW)
+            return
+        await self._pages.serve(scope, body, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._start()
+        except Exception as wrong:  # the server must hear why it cannot start
+            await send({"type": "lifespan.startup.failed", "message": str(wrong)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.get_running_loop().run_in_executor(None, self._stop)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _start(self) -> None:
+        self._parts.delivery.start()
+        self._get_bell()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            self._drain_on(name)
+
+    def _drain_on(self, name: signal.Signals) -> None:
+        """End the streams as soon as the process is told to stop: the server waits for them.
+
+        The server has its own handler in the event loop, which goes on being called.
+        """
+        before = signal.getsignal(name)
+
+        def drain(number: int, frame: FrameType | None) -> None:
+            self._parts.delivery.drain()
+            if callable(before):
+                before(number, frame)
+
+        with suppress(ValueError):  # not the main thread: whoever runs us there stops us
+            signal.signal(name, drain)
+
+    def _stop(self) -> None:
+        """Nothing comes in any more: finish what is under way, then let go of everything."""
+        self._pages.close()
+        self._parts.delivery.stop()
+        self._parts.journal.close()
+        self._parts.db.dispose()
+
+
+SLOW: Final = Answer(
+    408,
+    (("Content-Type", "application/problem+json"), ("Connection", "close")),
+    b'{"type":"urn:rollouts:error:too_slow","title":"The request took too long","status":408,'
+    b'"detail":"The body did not arrive in time.","code":"too_slow"}',
+)
+
+
+async def _send(send: Send, answer: Answer, *, is_head: bool = False) -> None:
+    body = b"" if is_head else answer.body
+    await send_answer(send, answer.status, answer.raw_headers, body)
+
+
+async def _answer_preflight(scope: Scope, receive: Receive, send: Send) -> None:
+    await _send(send, answers.PREFLIGHT_ANSWER)

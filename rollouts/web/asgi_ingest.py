@@ -1,0 +1,106 @@
+"""Events on the asynchronous edge: no thread is held while the journal commits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+from urllib.parse import parse_qs
+
+from rollouts.errors import TooLarge
+from rollouts.ingest import answers, service
+from rollouts.ingest.model import Answer
+from rollouts.ingest.service import Intake
+from rollouts.web.asgi_parts import (
+    BodyTooSlow,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    header,
+    read_body,
+    send_answer,
+    to_raw,
+)
+from rollouts.web.context import Runtime
+
+TRACK: Final = "/track"
+SEGMENT: Final = {
+    f"/v1/{kind}": kind
+    for kind in ("batch", "track", "identify", "page", "screen", "group", "alias")
+}
+
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Ingest:
+    """GrowthBook's and Segment's endpoints."""
+
+    def __init__(self, parts: Runtime) -> None:
+        self._parts = parts
+
+    def find_handler(self, path: str, method: str) -> Handler | None:
+        """The handler of a request for events; preflights and all else are Flask's."""
+        if method != "POST":
+            return None
+        if path == TRACK:
+            return self._track
+        return self._segment if path in SEGMENT else None
+
+    async def _track(self, scope: Scope, receive: Receive, send: Send) -> None:
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        key = query.get("client_key", [""])[0]
+
+        def take(body: bytes) -> Intake:
+            return service.take_growthbook(
+                self._parts,
+                client_key=key,
+                body=body,
+                content_encoding=header(scope, b"content-encoding"),
+                now=self._parts.now(),
+            )
+
+        await self._answer(scope, receive, send, take, answers.ANY_ORIGIN)
+
+    async def _segment(self, scope: Scope, receive: Receive, send: Send) -> None:
+        def take(body: bytes) -> Intake:
+            return service.take_segment(
+                self._parts,
+                kind=SEGMENT[scope["path"]],
+                authorization=header(scope, b"authorization"),
+                body=body,
+                content_encoding=header(scope, b"content-encoding"),
+                now=self._parts.now(),
+            )
+
+        await self._answer(scope, receive, send, take, answers.NO_HEADERS)
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        take: Callable[[bytes], Intake],
+        headers: Mapping[str, str],
+    ) -> None:
+        try:
+            body = await self._read(scope, receive)
+        except ClientGone:
+            return
+        except (TooLarge, BodyTooSlow) as wrong:
+            refused = wrong if isinstance(wrong, TooLarge) else TooLarge("Too slow.")
+            await _send(send, answers.refusal(refused, headers))
+            return
+        await _send(send, await service.store_async(self._parts, take(body), headers))
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        limit = self._parts.settings.ingest_max_bytes
+        declared = header(scope, b"content-length")
+        if declared.isdecimal() and int(declared[:15]) > limit:
+            raise TooLarge(f"A body may have {limit:,} bytes. Send smaller batches.")
+        return await read_body(scope, receive, limit)
+
+
+async def _send(send: Send, answer: Answer) -> None:
+    length = ("Content-Length", str(len(answer.body)))
+    headers = to_raw([("Content-Type", answer.content_type), *answer.headers.items(), length])
+    await send_answer(send, answer.status, headers, answer.body)

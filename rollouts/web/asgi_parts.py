@@ -1,0 +1,65 @@
+"""Small parts of the asynchronous edge: types, bodies read under a limit, answers sent whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, Final, cast
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+BODY_SECONDS: Final = 30.0  # a body that takes longer is a way of keeping us busy
+
+
+class BodyTooSlow(Exception):  # named for the refusal
+    """The body did not arrive in time."""
+
+
+class ClientGone(Exception):  # no error of ours
+    """The client left before it had sent everything."""
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The last value of a header, or an empty text."""
+    found = ""
+    for key, value in scope["headers"]:
+        if key == name:
+            found = cast("bytes", value).decode("latin-1")
+    return found
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The body, read no further than one byte past its limit. Raises BodyTooSlow, ClientGone."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while size <= limit:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ClientGone
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError:
+        raise BodyTooSlow from None
+    return b"".join(parts)[: limit + 1]
+
+
+async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
+    """Send an answer whole."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def to_raw(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI wants them."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs]
