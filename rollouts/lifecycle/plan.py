@@ -64,7 +64,8 @@ class Draft:
     @property
     def metric_keys(self) -> tuple[str, ...]:
         """Every metric the plan counts, guardrails first."""
-        return tuple(item.metric for item in (*self.guardrails, *self.goals))
+        rails = [item.metric for item in self.guardrails]
+        return (*rails, *(item.metric for item in self.goals))
 
 
 def _faults_of(draft: Draft) -> list[Fault]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Enum, ForeignKey, String, UniqueConstraint, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from rollouts.audit.append_only import attach_append_only
 from rollouts.db import Base, BigId
 from rollouts.errors import NotFound
 from rollouts.lifecycle.model import State
@@ -82,6 +83,12 @@ class TimelineRow(Base):
     kind: Mapped[str] = mapped_column(String(20))
     actor: Mapped[str] = mapped_column(String(200))
     sentence: Mapped[str] = mapped_column(String(10_000))
+
+
+# Once written they stand: the triggers refuse what no code of ours would try.
+attach_append_only(PlanRow.__table__)
+attach_append_only(AllocationRow.__table__)
+attach_append_only(TimelineRow.__table__)
 
 
 Row = TypeVar("Row", PlanRow, AllocationRow)
