@@ -14,6 +14,7 @@ from rollouts.audit.model import GENESIS, chained_hash, plain
 from rollouts.audit.store import AuditEntryRow
 
 list_entries = store.list_entries
+lock = store.lock_chain  # also for what must be numbered in the order of commits
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from .doors import (
     make_user,
 )
 
-
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
 
