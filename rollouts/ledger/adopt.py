@@ -21,11 +21,8 @@ _exposures = table_of(ExposureRow)
 
 def is_current(session: Session, catalogue: Catalogue) -> bool:
     """Whether the sums were made for the plans as they are."""
-    held = dict(
-        session.execute(
-            select(CountedRolloutRow.rollout_id, CountedRolloutRow.fingerprint)
-        ).tuples()
-    )
+    query = select(CountedRolloutRow.rollout_id, CountedRolloutRow.fingerprint)
+    held = {row.rollout_id: row.fingerprint for row in session.execute(query)}
     return all(
         held.get(counting.id) == counting.measured.fingerprint
         for counting in catalogue.countings.values()

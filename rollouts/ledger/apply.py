@@ -88,22 +88,27 @@ def _weigh(
     weighed: dict[int, list[Weighed]] = defaultdict(list)
     last: dict[tuple[int, int], int] = {}
     for item in outcomes:
-        for metric in catalogue.by_event.get(item.outcome.name, ()):
-            is_negative = metric.is_negative(item.outcome)
-            if not is_negative and not metric.definition.numerator.takes(item.outcome):
-                continue
-            for counting in catalogue.users[metric.id]:
-                if not counting.counts_in(item.environment_id):
-                    continue
-                key = (counting.id, metric.id)
-                last[key] = max(last.get(key, item.at_us), item.at_us)
-                if is_negative:
-                    batch.refused[counting.id, NEGATIVE] += 1
         held = catalogue.weigh(item.outcome, item.at_us, item.environment_id)
         if held is not None:
             weighed[item.unit].append(held)
+            for metric_id in held.parts:
+                for counting in catalogue.users[metric_id]:
+                    if counting.counts_in(item.environment_id):
+                        key = (counting.id, metric_id)
+                        last[key] = max(last.get(key, item.at_us), item.at_us)
+        if item.outcome.value is not None and item.outcome.value < 0:
+            _refuse_negative(batch, catalogue, item)
     keep_feeds(session, last)
     return weighed
+
+
+def _refuse_negative(batch: Batch, catalogue: Catalogue, item: NewOutcome) -> None:
+    """Count a value below 0 for each rollout with a metric that takes the event but not that."""
+    for metric in catalogue.by_event.get(item.outcome.name, ()):
+        if metric.is_negative(item.outcome):
+            for counting in catalogue.users[metric.id]:
+                if counting.counts_in(item.environment_id):
+                    batch.refused[counting.id, NEGATIVE] += 1
 
 
 def keep_feeds(session: Session, last: dict[tuple[int, int], int]) -> None:

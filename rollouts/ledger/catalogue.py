@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rollouts.flags.evaluation.hashing import bucket, bucket_ranges, choose
 from rollouts.ingest.model import MICROSECOND, to_us
 from rollouts.ledger.model import NO_TOTAL, Sighting, Standing, Total
 from rollouts.lifecycle.measured import Measured, MeasuredMetric
-from rollouts.metrics.model import Aggregation, Definition, Outcome
+from rollouts.metrics.model import Aggregation, Definition, Outcome, Selector
 
 EARLY_US = timedelta(seconds=60) // MICROSECOND  # clocks differ: an exposure may precede the start
 HASH_VERSION = 2
@@ -28,17 +28,14 @@ class CountedMetric:
     id: int
     key: str
     definition: Definition
-    raw: Definition
     window_us: int | None
 
     @classmethod
     def of(cls, metric: MeasuredMetric) -> CountedMetric:
         """Prepare a rollout's metric for counting."""
         held = metric.definition
-        adding = Aggregation.COUNT if held.aggregation is Aggregation.ANY else held.aggregation
-        raw = replace(held, aggregation=adding, cap=None, window=None, allow_untrusted=True)
         window = held.window // MICROSECOND if held.window is not None else None
-        return cls(metric.metric_version_id, metric.key, held, raw, window)
+        return cls(metric.metric_version_id, metric.key, held, window)
 
     @property
     def is_ratio(self) -> bool:
@@ -47,8 +44,15 @@ class CountedMetric:
 
     def part_of(self, outcome: Outcome) -> Total:
         """What one outcome adds to its unit's total, if it falls into the window."""
-        x, y = self.raw.per_unit((outcome,), outcome.at)
-        return (x, y) if self.is_ratio else (x, 0.0)
+        held = self.definition
+        if not self.is_ratio:
+            how = held.aggregation
+            return _part(how, held.numerator, outcome, held.allow_negative), 0.0
+        assert held.denominator is not None
+        return (
+            _part(held.numerator_aggregation, held.numerator, outcome, held.allow_negative),
+            _part(held.denominator_aggregation, held.denominator, outcome, False),
+        )
 
     def takes(self, at_us: int, is_trusted: bool, first_us: int) -> bool:
         """Whether an outcome counts for a unit first exposed at `first_us`."""
@@ -72,6 +76,16 @@ class CountedMetric:
             return False
         number = held.numerator.number(outcome) if held.numerator.takes(outcome) else None
         return number is not None and number < 0
+
+
+def _part(how: Aggregation, selector: Selector, outcome: Outcome, negative: bool) -> float:
+    """One outcome's addend, as `Definition.per_unit` would add it."""
+    if not selector.takes(outcome):
+        return 0.0
+    if how is not Aggregation.SUM:
+        return 1.0
+    number = selector.number(outcome)
+    return number if number is not None and (negative or number >= 0) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +190,11 @@ class Catalogue:
 
     def weigh(self, outcome: Outcome, at_us: int, environment_id: int) -> Weighed | None:
         """What an outcome adds to the metrics that want it; None if none does."""
-        parts = {}
-        for metric in self.by_event.get(outcome.name, ()):
-            part = metric.part_of(outcome)
-            if part != NO_TOTAL:
-                parts[metric.id] = part
+        parts = {
+            metric.id: part
+            for metric in self.by_event.get(outcome.name, ())
+            if (part := metric.part_of(outcome)) != NO_TOTAL
+        }
         return Weighed(at_us, environment_id, outcome.is_trusted, parts) if parts else None
 
 
