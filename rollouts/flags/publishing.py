@@ -70,9 +70,11 @@ def later_moment(before: datetime, now: datetime) -> datetime:
 
     SDKs take this moment for the version, and ignore a payload that does not change it.
     """
-    moment = now.astimezone(UTC)
-    whole = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-    return max(whole, before + timedelta(milliseconds=1))
+    return max(_whole(now), _whole(before) + timedelta(milliseconds=1))
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def publish_due(session: Session, now: datetime) -> bool:

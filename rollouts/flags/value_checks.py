@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from rollouts.flags.model import FlagKind
 
 DEEPEST_VALUE = 20  # levels
 LARGEST_VALUE = 200_000  # bytes of JSON
+LARGEST_WHOLE = 2**53
 LARGEST_SCHEMA = 2_000  # values inside
 
 Faults = Iterator[Fault]
@@ -77,13 +79,31 @@ def _json_problem(value: Any) -> str | None:
     """Why a value cannot travel: too deep, too big, or beyond what JSON or a double can hold."""
     if n_levels(value) > DEEPEST_VALUE:
         return f"a value may nest at most {DEEPEST_VALUE} levels"
+    if not all(map(_is_safe, _leaves(value))):
+        return "numbers must be finite, and whole ones within 2^53, or browsers change them"
     try:
         size = len(msgspec.json.encode(value))
-    except (ValueError, TypeError, OverflowError, UnicodeEncodeError):
-        return "a value must be JSON, in whole characters and numbers that a double can hold"
+    except (ValueError, TypeError, UnicodeEncodeError):
+        return "a value must be JSON in whole characters"
     if size > LARGEST_VALUE:
         return f"a value may have at most {LARGEST_VALUE:,} bytes of JSON, not {size:,}"
     return None
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict | list):
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+        else:
+            yield item
+
+
+def _is_safe(leaf: Any) -> bool:
+    if isinstance(leaf, float):
+        return isfinite(leaf)
+    return not isinstance(leaf, int) or abs(leaf) <= LARGEST_WHOLE
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
