@@ -248,7 +248,7 @@ def simulate(
             found = _share(plan, sums.arms())
             r.append(found.r)
             information.append(found.information)
-            ready.append(_is_ready(plan.kind, found))
+            ready.append(is_ready(plan.kind, found))
             exposed.append(int(sums.n[1].sum()))
     return Paths(np.array(r), np.array(information), np.array(ready), np.array(exposed))
 
@@ -274,7 +274,8 @@ class _Running:
         return Arms(n[0], self.s[0], nv[0], n[1], self.s[1], nv[1], units[0], units[1])
 
 
-def _is_ready(kind: Kind, found: Share) -> NDArray[np.bool_]:
+def is_ready(kind: Kind, found: Share) -> NDArray[np.bool_]:
+    """Whether each look is past the burn-in, shape (...)."""
     ready = (found.effective >= LEAST_EFFECTIVE) & (found.min_arm >= LEAST_PER_ARM[kind])
     if kind is Kind.PROPORTION:
         ready &= found.min_non_events >= LEAST_NON_EVENTS
@@ -286,19 +287,36 @@ def stopping_look(
 ) -> NDArray[np.int64]:
     """The look, from 0, at which each replication is stopped; the number of looks if never.
 
-    alpha, planned: as in `spending.Spending`. groups: how many boundaries are computed.
-    Replications whose verdicts begin at about the same look share one boundary, spent on their
-    mean information; a test holds it against the boundary that each would have had.
+    alpha, planned: as in `spending.Spending`. groups: see `bounds`.
     """
-    looks, replications = paths.r.shape
-    first = np.where(paths.ready.any(0), paths.ready.argmax(0), looks)
-    stopped_at = np.full(replications, looks, dtype=np.int64)
+    passed = paths.r > bounds(
+        paths.information, paths.ready, alpha=alpha, planned=planned, groups=groups
+    )
+    return np.where(passed.any(0), passed.argmax(0), len(passed))
+
+
+def bounds(
+    information: Floats,
+    ready: NDArray[np.bool_],
+    *,
+    alpha: float,
+    planned: float | None,
+    groups: int = GROUPS,
+) -> Floats:
+    """What the evidence must exceed at each look, shape (looks, replications); infinite before
+    a verdict may be taken.
+
+    groups: how many boundaries are computed. Replications whose verdicts begin at about the
+    same look share one, spent on their mean information; a test holds it against the boundary
+    that each would have had by itself.
+    """
+    looks = len(ready)
+    first = np.where(ready.any(0), ready.argmax(0), looks)
+    found = np.full(ready.shape, np.inf)
     for members, begin in _groups(first, looks, groups):
-        information = np.maximum.accumulate(paths.information[begin:, members].mean(1))
-        bounds = _bounds(Spending(alpha, planned), information)
-        passed = (paths.r[begin:, members] > bounds[:, None]) & paths.ready[begin:, members]
-        stopped_at[members] = np.where(passed.any(0), begin + passed.argmax(0), looks)
-    return stopped_at
+        path = np.maximum.accumulate(information[begin:, members].mean(1))
+        found[begin:, members] = _bounds(Spending(alpha, planned), path)[:, None]
+    return np.where(ready, found, np.inf)
 
 
 def _groups(
