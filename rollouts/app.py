@@ -6,9 +6,10 @@ from flask import Flask
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from rollouts import __version__, schema, telemetry
+from rollouts import __version__, first_start, schema, telemetry
 from rollouts.accounts import api as accounts_api
 from rollouts.accounts import signin
+from rollouts.accounts.keyring import KeyRing
 from rollouts.audit import api as audit_api
 from rollouts.config import Settings
 from rollouts.db import Database
@@ -65,12 +66,14 @@ def make_runtime(settings: Settings) -> Runtime:
         journal=Journal.open(settings, db),
         delivery=Delivery(db, settings),
         seal=seal,
+        keys=KeyRing(db),
     )
 
 
 def create_app(settings: Settings | None = None, parts: Runtime | None = None) -> Flask:
     """The web application. Parts are made from the settings unless they are given."""
     held = parts or make_runtime(settings or Settings.from_environment())
+    first_start.prepare_unless_done(held)
     telemetry.configure(held.settings)
     app = OpenAPI(
         __name__,

@@ -13,3 +13,11 @@ def prepare(parts: Runtime) -> str | None:
     with parts.db.transaction() as session:
         flags.ensure_defaults(session, now)
     return accounts.bootstrap(parts.db, parts.settings, now=now).link
+
+
+def prepare_unless_done(parts: Runtime) -> None:
+    """For processes that may be started without `rollouts up`, as in a container."""
+    with parts.db.reading() as session:
+        is_new = not flags.list_environments(session)
+    if is_new or parts.settings.bootstrap_admin_key:
+        prepare(parts)

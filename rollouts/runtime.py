@@ -12,6 +12,7 @@ from rollouts.config import Settings
 from rollouts.db import Database
 
 if TYPE_CHECKING:
+    from rollouts.accounts.keyring import KeyRing
     from rollouts.flags.delivery import Delivery
     from rollouts.ingest.journal import Journal
     from rollouts.notify.sealing import Seal
@@ -26,4 +27,5 @@ class Runtime:
     journal: Journal
     delivery: Delivery
     seal: Seal
+    keys: KeyRing
     now: Callable[[], datetime] = field(default=utcnow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -62,6 +63,8 @@ class Crowd:
 
     async def live(self, *, watch: Watch, show: Show, until_seconds: float) -> Seen:
         """Let customers come until the change is withdrawn, or time is up."""
+        # The SDK tells of its stream's end as an error; here it is the end of the story.
+        logging.getLogger("growthbook").setLevel(logging.CRITICAL)
         client = self._client()
         if not await client.initialize():
             raise RuntimeError("the SDK could not fetch its payload from the service")

@@ -14,7 +14,7 @@ def flag() -> dict[str, Any]:
     return {
         "key": FLAG,
         "kind": "boolean",
-        "default_value": False,
+        "default": False,
         "description": "Guides customers through a return, step by step.",
         "tags": ["demo"],
     }

@@ -19,8 +19,8 @@ class Effects:
 
     contacts: float = 0.08
     contacts_change: float = 1.5
-    orders: float = 0.22
-    orders_change: float = 1.15
+    orders: float = 0.25
+    orders_change: float = 1.25
     problems: float = 0.30
     problems_change: float = 0.95
 

@@ -137,7 +137,9 @@ def _findings(body: dict[str, Any]) -> Iterator[Cause]:
                 f"{count(budget['estimate'])} {budget['unit']} of a budget of "
                 f"{count(budget['amount'])} may be spent already"
             )
-            step = min(action, Action.HOLD, key=lambda item: item.rank)
+            # At the last stage there is no ramp left to hold, but people should know.
+            most = Action.WARN if body["stage"]["next_share"] is None else Action.HOLD
+            step = min(action, most, key=lambda item: item.rank)
             yield Cause(step, arm["key"], metric["key"], "budget", reason)
 
 

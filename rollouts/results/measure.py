@@ -22,6 +22,7 @@ METHOD = (
     "valid however often one looks. Calibrated by simulation, not exact."
 )
 GOAL_LEVEL = 0.95
+LET_GO = 0.75  # of the line at which a budget holds the ramp
 GAUSSIAN: Literal["gaussian"] = "gaussian"
 
 
@@ -94,8 +95,9 @@ def _guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float) -> di
             deadline=work.is_deadline,
             planned_information=planned,
         )
-        work.states[name]["harm"] = spent.state
-        shown["budget"] = _budget_shown(spent, rail.budget, metric.definition.harm_unit)
+        before = str(state.get("budget", "within"))
+        shown["budget"] = _budget_shown(spent, rail.budget, metric.definition.harm_unit, before)
+        work.states[name] |= {"harm": spent.state, "budget": shown["budget"]["state"]}
     if metric.key not in work.last_event_at:
         shown["finding"] = "nodata"
         shown["reason"] = "No event of this metric has arrived since the start."
@@ -279,7 +281,7 @@ def _effect_shown(effect: Effect | Undecided) -> dict[str, Any] | None:
     }
 
 
-def _budget_shown(spent: HarmLook, budget: Budget, unit: str) -> dict[str, Any]:
+def _budget_shown(spent: HarmLook, budget: Budget, unit: str, before: str) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "amount": budget.amount,
         "unit": unit,
@@ -293,16 +295,20 @@ def _budget_shown(spent: HarmLook, budget: Budget, unit: str) -> dict[str, Any]:
     }
     if spent.estimate is None or spent.low is None or spent.high is None:
         return shown
-    shown["state"] = _budget_state(budget, spent.estimate, spent.low)
+    shown["state"] = _budget_state(budget, spent.estimate, spent.low, before)
     return shown
 
 
-def _budget_state(budget: Budget, estimate: float, low: float) -> str:
-    """Spent needs certainty of harm; holding needs none, since holding harms nobody."""
+def _budget_state(budget: Budget, estimate: float, low: float, before: str) -> str:
+    """Spent needs certainty of harm; holding needs none, since holding harms nobody.
+
+    Once held, the estimate must fall well below the line, or noise would hold and let go in turn.
+    """
     if budget.rule is BudgetRule.STRICT:
         is_spent = low >= budget.amount
     else:
         is_spent = low > 0 and estimate >= budget.amount
     if is_spent:
         return "spent"
-    return "hold" if estimate >= budget.hold_at * budget.amount else "within"
+    line = budget.hold_at * budget.amount * (LET_GO if before == "hold" else 1.0)
+    return "hold" if estimate >= line else "within"
