@@ -22,6 +22,7 @@ from scipy import stats
 from analysis.arguments import Floats, finite_array, open_share, same_length
 from analysis.effect import Undecided
 
+_DEGENERATE = Undecided("too few groups, or all of them alike", needs="more groups")
 _TINY = 1e-10  # leverage this close to 1 means that a cluster alone decides a coefficient
 
 
@@ -120,6 +121,16 @@ class ClusteredContrast:
         cross = np.diag(lengths) - back @ self.bread @ back.T
         return float(np.trace(cross) ** 2 / np.sum(cross**2))
 
+    def of_moment(self, moment: Floats) -> ClusteredContrast | Undecided:
+        """The same regression of another outcome, from its products (g, p); Undecided as before.
+
+        Only the outcome is new, so the adjustment is carried over rather than computed again.
+        """
+        sums = ClusterSums(self.sums.gram, moment, self.sums.n)
+        fit = ClusteredContrast(sums, self.contrast, self.bread, self.bread @ moment.sum(axis=0))
+        fit.__dict__["_adjusted"] = self._adjusted
+        return _DEGENERATE if _is_degenerate(fit) else fit
+
     def interval(self, level: float) -> tuple[float, float]:
         """Limits from t with the contrast's own degrees of freedom."""
         reach = self.error * float(stats.t.isf((1 - level) / 2, self.df))
@@ -155,9 +166,7 @@ def clustered(sums: ClusterSums, contrast: ArrayLike) -> ClusteredContrast | Und
         return Undecided("the groups and their conditions cannot be told apart", "other periods")
     bread = np.linalg.inv(total / np.outer(scale, scale)) / np.outer(scale, scale)
     fit = ClusteredContrast(sums, aim, bread, bread @ sums.moment.sum(axis=0))
-    if _is_degenerate(fit):
-        return Undecided("too few groups, or all of them alike", needs="more groups")
-    return fit
+    return _DEGENERATE if _is_degenerate(fit) else fit
 
 
 def _is_degenerate(fit: ClusteredContrast) -> bool:
