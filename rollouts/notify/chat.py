@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import warnings
 from collections.abc import Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
@@ -71,8 +73,6 @@ def shown_address(url: str) -> str:
 
 def send(url: str, message: Message, networks: Sequence[Network]) -> Attempt:
     """Send once, under the rules for all that goes out."""
-    import apprise
-
     try:
         check_address(url, networks)
         service = _open(url)
@@ -86,9 +86,7 @@ def send(url: str, message: Message, networks: Sequence[Network]) -> Attempt:
         return Attempt(Outcome.FAILED, "The mail server's name does not resolve.")
     _guard(type(service).__module__, networks)
     outbound.forget_refusals()
-    is_sent = service.notify(
-        title=message.subject, body=message.text(), body_format=apprise.NotifyFormat.TEXT
-    )
+    is_sent = service.notify(title=message.subject, body=message.text(), body_format="text")
     if outbound.was_refused():
         return Attempt(Outcome.REFUSED, PRIVATE)
     if not is_sent:
@@ -130,11 +128,21 @@ def _guard(plugin: str, networks: Sequence[Network]) -> None:
         module.requests = _Guarded(networks)
 
 
-def _open(url: str) -> Any:
-    import apprise
+@cache
+def _apprise() -> Any:
+    """Apprise with all its plugins, which warn about old modules of Python's as they load."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import apprise
 
+        "slack" in apprise.plugins.N_MGR  # noqa: B015  # asking loads them
     # Its log repeats addresses and answers.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    return apprise
+
+
+def _open(url: str) -> Any:
+    apprise = _apprise()
     asset = apprise.AppriseAsset(http_redirects=False, secure_logging=True)
     return apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
 
@@ -145,16 +153,10 @@ def _scheme(url: str) -> str:
 
 def _parameters(url: str) -> set[str]:
     """Every name that any reader of the address could take for a parameter's."""
-    from apprise.utils import parse
-
-    read: dict[str, Any] = _untyped(parse.parse_url)(url, verify_host=False) or {}
+    read: dict[str, Any] = _apprise().utils.parse.parse_url(url, verify_host=False) or {}
     names = {str(name) for kind in ("qsd", "qsd+", "qsd-", "qsd:") for name in read.get(kind, {})}
     names |= {part.partition("=")[0] for part in re.split(r"[?&;]", url)[1:]}
     return {unquote(name).strip().lower() for name in names if name}
-
-
-def _untyped(function: Any) -> Any:
-    return function
 
 
 def _check_mail_literal(service: Any, networks: Sequence[Network]) -> None:
