@@ -92,6 +92,8 @@ def save(
 ) -> Flag:
     """Check a flag and write all that a change leaves behind."""
     after = replace(after, states={key: _named(state) for key, state in after.states.items()})
+    for environment in _touched(session, before, after):
+        actor.check_environment(environment)
     _check(session, after, reason)
     row = store.write_flag(session, row, after, now)
     add_revision(session, row, after, action=action, actor=actor, reason=reason, now=now)
@@ -109,6 +111,20 @@ def save(
         now=now,
     )
     return store.to_flags(session, [row])[0]
+
+
+def _touched(session: Session, before: Flag | None, after: Flag) -> list[str]:
+    """Environments in which a change is seen: some keys may change only some of them."""
+    keys = [row.key for row in environment_store.list_environments(session)]
+    if before is None or before.is_archived != after.is_archived:
+        return keys
+    return [
+        key
+        for key in keys
+        if before.state(key) != after.state(key)
+        or before.default_in(key) != after.default_in(key)
+        or before.off_value != after.off_value
+    ]
 
 
 def _named(state: FlagState) -> FlagState:

@@ -75,6 +75,7 @@ def _save(
     now: datetime,
     reason: str = "",
 ) -> SavedGroup:
+    check_everywhere(session, actor)
     others = {item.key: item for item in list_groups(session)}
     refuse("The saved group", [*group_faults(group), *group_reference_faults(group, others)])
     before = others.get(group.key)
@@ -88,6 +89,12 @@ def _save(
     return row.to_domain()
 
 
+def check_everywhere(session: Session, actor: Actor) -> None:
+    """Refuse a key that may change only some environments: groups are shared by all."""
+    for row in environment_store.list_environments(session):
+        actor.check_environment(row.key)
+
+
 def delete_group(
     session: Session, key: str, *, expected_revision: int, actor: Actor, now: datetime
 ) -> None:
@@ -98,6 +105,7 @@ def delete_group(
     users = users_of(session, key)
     if users:
         raise Conflict(f"The saved group {key!r} is used by {', '.join(users[:10])}.")
+    check_everywhere(session, actor)
     before = row.to_domain()
     store.delete_group(session, key)
     publish(session, now)
