@@ -8,20 +8,19 @@ Source: Fay, Proschan & Brittain (2015), Biometrics 71:146; Fisher (1935), JRSS 
 """
 
 from collections.abc import Callable
-from math import exp, inf, log, sqrt
+from math import exp, hypot, inf, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import betainc, betaincc, betaincinv, gammaln, ndtr
+from scipy.special import betainc, betaincc, betaincinv, gammaln, ndtri, xlog1py, xlogy
+
+from analysis.roots import near_linear_root
 
 Floats = npt.NDArray[np.float64]
 
-STEP = 0.3
-NODES = np.arange(-7.2, 7.2 + STEP / 2, STEP)  # the trapezoid rule on normal scores: 10 digits
-WEIGHTS = np.exp(-NODES * NODES / 2) * STEP / np.sqrt(2 * np.pi)
-SHARES = ndtr(NODES)
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
+NEVER = 1e-14  # a chance that adds nothing to the digits shown
 
 
 class Limit(NamedTuple):
@@ -39,28 +38,61 @@ class Limit(NamedTuple):
         return None if self.a and self.b else float(self.b == 0)
 
     @property
+    def mean(self) -> float:
+        """Its mean."""
+        return self.a / (self.a + self.b)
+
+    @property
     def variance(self) -> float:
         """Its variance."""
-        whole = self.a + self.b
-        return self.a / whole * self.b / whole / (whole + 1)
+        return self.mean * (self.b / (self.a + self.b)) / (self.a + self.b + 1)
 
-    def quantiles(self, shares: Floats) -> Floats:
-        """Its values below which the given shares lie."""
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Between which values it lies but for a chance that adds nothing to the digits shown."""
         if self.point is not None:
-            return np.full(shares.shape, self.point)
-        return np.asarray(betaincinv(self.a, self.b, shares))
+            return self.point, self.point
+        low, high = betaincinv(self.a, self.b, [NEVER, 1 - NEVER])
+        return float(low), float(high)
 
     def at_most(self, values: Floats) -> Floats:
-        """Chance of lying at or below each value."""
+        """Chance of lying at or below each value, the values being in [0, 1]."""
         if self.point is not None:
             return np.asarray(values >= self.point, dtype=float)
-        return np.asarray(betainc(self.a, self.b, np.clip(values, 0, 1)))
+        return np.asarray(betainc(self.a, self.b, values))
 
     def at_least(self, values: Floats) -> Floats:
-        """Chance of lying at or above each value."""
+        """Chance of lying at or above each value, the values being in [0, 1]."""
         if self.point is not None:
             return np.asarray(values <= self.point, dtype=float)
-        return np.asarray(betaincc(self.a, self.b, np.clip(values, 0, 1)))
+        return np.asarray(betaincc(self.a, self.b, values))
+
+
+class Average:
+    """Averages over a beta variable, by Gauss's rule on its density.
+
+    With whole numbers of events the density is a polynomial, so between the kinks of what is
+    averaged few nodes are enough.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self.low, self.high = limit.reach
+        a, b = limit.a - 1, limit.b - 1
+        self.mode = min(max(a / (a + b), self.low), self.high) if a + b else 0.5
+        self.mass = 1.0
+        self.mass = self.between(0.0, 1.0, np.ones_like)
+
+    def between(self, left: float, right: float, curve: Callable[[Floats], Floats]) -> float:
+        """The curve's average over values from left to right, those elsewhere counting as 0."""
+        left, right = max(left, self.low), min(right, self.high)
+        if left >= right:
+            return 0.0
+        at = left + (right - left) * (NODES + 1) / 2
+        a, b, mode = self.limit.a - 1, self.limit.b - 1, self.mode
+        above = xlog1py(b, (mode - at) / (1 - mode)) if b else 0.0
+        density = np.exp(xlogy(a, at / mode) + above)
+        return float((density * curve(at)) @ WEIGHTS) * (right - left) / 2 / self.mass
 
 
 def difference_limits(
@@ -118,54 +150,90 @@ def _lowest_difference(x0: int, n0: int, x1: int, n1: int, tail: float) -> float
     control, treatment = Limit(x0 + 1, n0 - x0), Limit(x1, n1 - x1 + 1)
     if control.point is not None and treatment.point is not None:
         return -1.0
-    nodes, treatment_outside = _nodes(control, treatment)
+    run = sqrt(control.variance + treatment.variance)
+    return _quantile(
+        _chance_of_difference(control, treatment),
+        treatment.mean - control.mean,
+        run,
+        tail,
+        low=-1.0,
+        high=1.0,
+    )
 
-    def below(delta: float) -> float:
-        if treatment_outside:
-            return float(WEIGHTS @ control.at_least(nodes - delta))
-        return float(WEIGHTS @ treatment.at_most(nodes + delta))
 
-    (low0, low1), (high0, high1) = _box(control, treatment, tail)
-    return _root(below, low1 - low0, high1 - high0, tail)
+def _chance_of_difference(control: Limit, treatment: Limit) -> Callable[[float], float]:
+    """Chance that treatment - control is at most delta, averaged over the tighter of both."""
+    if control.point is not None:
+        return lambda delta: float(treatment.at_most(np.clip(control.mean + delta, 0, 1)))
+    if treatment.point is not None:
+        return lambda delta: float(control.at_least(np.clip(treatment.mean - delta, 0, 1)))
+    treatment_outside = treatment.variance < control.variance
+    outer = Average(treatment if treatment_outside else control)
+    low, high = (control if treatment_outside else treatment).reach
+
+    def by_treatment(delta: float) -> float:  # control is surely above where at - delta < low
+        sure = float(betainc(*treatment, min(max(low + delta, 0.0), 1.0)))
+        return sure + outer.between(
+            low + delta, high + delta, lambda at: control.at_least(at - delta)
+        )
+
+    def by_control(delta: float) -> float:  # treatment is surely below where at + delta > high
+        sure = float(betaincc(*control, min(max(high - delta, 0.0), 1.0)))
+        return sure + outer.between(
+            low - delta, high - delta, lambda at: treatment.at_most(at + delta)
+        )
+
+    return by_treatment if treatment_outside else by_control
 
 
 def _lowest_ratio(x0: int, n0: int, x1: int, n1: int, tail: float) -> float:
     if x1 == 0:
         return 0.0
     control, treatment = Limit(x0 + 1, n0 - x0), Limit(x1, n1 - x1 + 1)
-    nodes, treatment_outside = _nodes(control, treatment)
-
-    def below(log_ratio: float) -> float:
-        if treatment_outside:
-            return float(WEIGHTS @ control.at_least(nodes * exp(-log_ratio)))
-        return float(WEIGHTS @ treatment.at_most(nodes * exp(log_ratio)))
-
-    (low0, low1), (high0, high1) = _box(control, treatment, tail)
-    return exp(_root(below, log(low1 / low0), log(high1 / high0), tail))
+    run = hypot(*(sqrt(arm.variance) / arm.mean for arm in (control, treatment)))
+    chance = _chance_of_ratio(control, treatment)
+    return exp(_quantile(chance, log(treatment.mean / control.mean), run, tail))
 
 
-def _nodes(control: Limit, treatment: Limit) -> tuple[Floats, bool]:
-    """Values to average over: those of the tighter variable, so that the other's curve is smooth.
+def _chance_of_ratio(control: Limit, treatment: Limit) -> Callable[[float], float]:
+    """Chance that treatment / control is at most exp(log_ratio), averaged over the tighter."""
+    if control.point is not None:
+        return lambda log_ratio: float(treatment.at_most(np.array(min(exp(log_ratio), 1.0))))
+    treatment_outside = treatment.variance / treatment.mean**2 < control.variance / control.mean**2
+    outer = Average(treatment if treatment_outside else control)
+    low, high = (control if treatment_outside else treatment).reach
 
-    Says beside them whether they are the treatment's.
-    """
-    tighter = treatment.point is not None or (
-        control.point is None and treatment.variance < control.variance
+    def by_treatment(log_ratio: float) -> float:
+        ratio = exp(log_ratio)
+        sure = float(betainc(*treatment, min(low * ratio, 1.0)))
+        return sure + outer.between(
+            low * ratio, high * ratio, lambda at: control.at_least(at / ratio)
+        )
+
+    def by_control(log_ratio: float) -> float:
+        ratio = exp(log_ratio)
+        sure = float(betaincc(*control, min(high / ratio, 1.0)))
+        return sure + outer.between(
+            low / ratio, high / ratio, lambda at: treatment.at_most(at * ratio)
+        )
+
+    return by_treatment if treatment_outside else by_control
+
+
+def _quantile(
+    below: Callable[[float], float],
+    centre: float,
+    run: float,
+    tail: float,
+    low: float = -inf,
+    high: float = inf,
+) -> float:
+    """Where a distribution's function reaches the tail: nearly a line on the normal scale."""
+    z = float(ndtri(tail))
+    return near_linear_root(
+        lambda at: float(ndtri(min(max(below(at), 0.0), 1.0))) - z,
+        centre + z * run,
+        run,
+        low=low,
+        high=high,
     )
-    return (treatment if tighter else control).quantiles(SHARES), tighter
-
-
-def _box(
-    control: Limit, treatment: Limit, tail: float
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Two pairs (control, treatment) between which the limit lies."""
-    far, near = tail / 2, 1 - sqrt(tail)
-    low0, high0 = control.quantiles(np.array([1 - far, near]))
-    low1, high1 = treatment.quantiles(np.array([far, 1 - near]))
-    return (float(low0), float(low1)), (float(high0), float(high1))
-
-
-def _root(below: Callable[[float], float], low: float, high: float, tail: float) -> float:
-    if low >= high:  # rounding: both ends are the same point
-        return low
-    return float(brentq(lambda at: below(at) - tail, low, high, xtol=1e-10 * (high - low)))

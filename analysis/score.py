@@ -8,13 +8,12 @@ form after Farrington & Manning (1990), Statistics in Medicine 9:1447; Koopman (
 40:513, is the ratio without the factor N / (N - 1).
 """
 
-from collections.abc import Callable
 from math import acos, copysign, cos, exp, inf, log, pi, sqrt
 
-from scipy.optimize import brentq
 from scipy.special import chdtrc
 
 from analysis.inputs import z_quantile
+from analysis.roots import near_linear_root
 
 
 def difference_limits(
@@ -26,15 +25,17 @@ def difference_limits(
     (0.0528, 0.3382)
     """
     z, estimate = z_quantile(level), x1 / n1 - x0 / n0
-    step = z * sqrt(_spread(x0, n0) + _spread(x1, n1))  # near the half width: a good first bracket
+    run = sqrt(_spread(x0, n0) + _spread(x1, n1))
 
-    def score(steps: float) -> float:
-        delta = min(max(estimate + steps * step, -1.0), 1.0)
-        return difference_score(x0, n0, x1, n1, delta)
+    def below(delta: float) -> float:  # rising in delta, zero at the lower limit
+        return z - difference_score(x0, n0, x1, n1, delta)
 
-    low = estimate + step * _solve(score, z, -1.0, (-1 - estimate) / step)
-    high = estimate + step * _solve(score, -z, 1.0, (1 - estimate) / step)
-    return max(low, -1.0), min(high, 1.0)
+    def above(delta: float) -> float:
+        return -z - difference_score(x0, n0, x1, n1, delta)
+
+    low = near_linear_root(below, estimate - z * run, run, low=-1.0, high=estimate)
+    high = near_linear_root(above, estimate + z * run, run, low=estimate, high=1.0)
+    return low, high
 
 
 def ratio_limits(x0: int, n0: int, x1: int, n1: int, *, level: float = 0.95) -> tuple[float, float]:
@@ -47,13 +48,16 @@ def ratio_limits(x0: int, n0: int, x1: int, n1: int, *, level: float = 0.95) -> 
     """
     z = z_quantile(level)
     centre = log(max(x1, 0.5) / n1) - log(max(x0, 0.5) / n0)
-    step = z * sqrt(1 / max(x0, 0.5) + 1 / max(x1, 0.5))
+    run = sqrt(1 / max(x0, 0.5) + 1 / max(x1, 0.5))
 
-    def score(steps: float) -> float:
-        return ratio_score(x0, n0, x1, n1, exp(centre + steps * step))
+    def below(log_ratio: float) -> float:
+        return z - ratio_score(x0, n0, x1, n1, exp(log_ratio))
 
-    low = exp(centre + step * _solve(score, z, -1.0)) if x1 else 0.0
-    high = exp(centre + step * _solve(score, -z, 1.0)) if x0 else inf
+    def above(log_ratio: float) -> float:
+        return -z - ratio_score(x0, n0, x1, n1, exp(log_ratio))
+
+    low = exp(near_linear_root(below, centre - z * run, run)) if x1 else 0.0
+    high = exp(near_linear_root(above, centre + z * run, run)) if x0 else inf
     return low, high
 
 
@@ -123,23 +127,3 @@ def _standardised(distance: float, variance: float, units: int) -> float:
     if variance <= 0:
         return copysign(inf, distance) if distance else 0.0
     return distance / sqrt(variance * units / (units - 1))
-
-
-def _solve(
-    score: Callable[[float], float], target: float, far: float, edge: float | None = None
-) -> float:
-    """Where a falling score reaches its target, sought from 0 outwards; the edge if it never does.
-
-    far: a first guess, its sign the direction. edge: where the parameter space ends.
-    """
-    sign = 1 if far > 0 else -1
-    near = 0.0
-    while sign * (target - score(far)) < 0:
-        if edge is not None and sign * (edge - far) <= 0:
-            return edge
-        near, far = far, 1.5 * far
-
-    def excess(at: float) -> float:
-        return max(min(score(at), 1e9), -1e9) - target
-
-    return float(brentq(excess, near, far, xtol=1e-12, rtol=1e-12))

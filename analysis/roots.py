@@ -1,0 +1,46 @@
+"""The root of a curve that is nearly a straight line, in the few steps that it deserves."""
+
+from collections.abc import Callable
+from math import inf, isfinite
+
+
+def near_linear_root(
+    curve: Callable[[float], float],
+    guess: float,
+    run: float,
+    *,
+    low: float = -inf,
+    high: float = inf,
+    precision: float = 1e-10,
+) -> float:
+    """Where a rising curve crosses zero, by secants kept inside what is known of the root.
+
+    curve: may be infinite towards its ends. guess: a first point. run: about how far it takes the
+    curve to rise by 1, above 0; `precision` is a share of it. low, high: the ends of the domain; if
+    the curve does not cross between them, the answer is the end where it comes nearest.
+
+    >>> round(near_linear_root(lambda x: x + x**3 - 2, 0.5, 0.3), 9)
+    1.0
+    >>> near_linear_root(lambda x: x - 2, 0.5, 1.0, high=1.0)
+    1.0
+    """
+    at, pace = min(max(guess, low), high), run
+    value = curve(at)
+    ends = {low, high}  # of the domain, not yet tried
+    while value != 0 and high - low > precision * run:
+        if at == (high if value < 0 else low):
+            return at  # the curve does not cross before the end of its domain
+        low, high = (at, high) if value < 0 else (low, at)
+        ahead = value * pace if isfinite(value) else (4 * run if value > 0 else -4 * run)
+        following = at - ahead
+        if not low < following < high:
+            end = high if value < 0 else low
+            following = end if end in ends else (low + high) / 2
+        ends.discard(following)
+        following_value = curve(following)
+        moved, rose = following - at, following_value - value
+        at, value = following, following_value
+        if abs(moved) <= precision * run and isfinite(value):
+            return at
+        pace = moved / rose if isfinite(rose) and rose * moved > 0 else run
+    return at
