@@ -122,6 +122,7 @@ def _effect_axis(low: float, high: float, is_wide: bool) -> Any:
         orient="top",
         labelOverlap=False,
         labelFlush=not is_wide,
+        labelBound=False if is_wide else 2,  # on a phone no tick's words reach past the edge
     )
 
 
