@@ -21,10 +21,12 @@ PREFLIGHT = {
 }
 
 
-@bp.post("/track")
+@bp.route("/track", methods=["POST", "OPTIONS"])
 @requires(Access.CLIENT_KEY)
 def track_growthbook() -> Response:
     """Events of GrowthBook's tracking plugins, which send them as text/plain."""
+    if request.method == "OPTIONS":
+        return Response(status=204, headers=PREFLIGHT)
     try:
         body = _body()
     except TooLarge as wrong:
@@ -38,13 +40,6 @@ def track_growthbook() -> Response:
             now=now(),
         )
     )
-
-
-@bp.route("/track", methods=["OPTIONS"], provide_automatic_options=False)
-@requires(Access.CLIENT_KEY)
-def preflight_track() -> Response:
-    """Tell browsers that any page may post here."""
-    return Response(status=204, headers=PREFLIGHT)
 
 
 @bp.post("/v1/<any(batch, track, identify, page, screen, group, alias):kind>")
@@ -68,7 +63,7 @@ def _body() -> bytes:
     limit = runtime().settings.ingest_max_bytes
     if (request.content_length or 0) > limit:
         raise TooLarge(f"A body may have {limit:,} bytes. Send smaller batches.")
-    request.max_content_length = None  # counted here, and again while unpacking
+    request.max_content_length = limit + 1  # ours, whatever the pages around it have
     return request.stream.read(limit + 1)
 
 

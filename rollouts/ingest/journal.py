@@ -11,6 +11,7 @@ import os
 import queue
 import threading
 from concurrent.futures import Future
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -80,8 +81,11 @@ class Journal:
         """
         entries: list[Entry] = []
         place = after
-        with self._db.reading() as session:
-            for row in store.stream_frames(session, after):
+        with (
+            self._db.reading() as session,
+            closing(store.stream_frames(session, after)) as rows,
+        ):
+            for row in rows:
                 entry = framing.read(row)
                 if entry.start > place:
                     entries.append(Entry(place, entry.start, None, "frames are missing"))

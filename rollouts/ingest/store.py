@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, LargeBinary, Row, String, delete, func, insert, select
@@ -53,14 +53,18 @@ def add_frames(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     session.execute(insert(JournalFrameRow), rows)
 
 
-def stream_frames(session: Session, after: int) -> Iterator[Row[Any]]:
-    """Frames that end past `after`, in order, fetched as they are asked for."""
-    yield from session.execute(
+def stream_frames(session: Session, after: int) -> Generator[Row[Any], None, None]:
+    """Frames that end past `after`, in order, fetched as they are asked for. Close it after use."""
+    rows = session.execute(
         select(*TABLE.c)
         .where(TABLE.c.end_offset > after)
         .order_by(TABLE.c.end_offset)
         .execution_options(yield_per=FETCH_FRAMES)
     )
+    try:
+        yield from rows
+    finally:
+        rows.close()
 
 
 def delete_frames(session: Session, received_before_us: int, up_to: int) -> int:
