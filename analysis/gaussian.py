@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import expm1, isfinite, sqrt
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from analysis.effect import Effect, Scale, Validity
 from analysis.share import Floats, as_normal, divide
-from analysis.stoploss import Kind, Stratum, usable_strata, why_no_units
+from analysis.stoploss import Kind, Stratum, centred_squares, usable_strata, why_no_units
 
 LEAST_UNITS = 30  # randomised units per arm before a verdict
 METHOD = "difference of means in strata, t as normal, valid at every look"
@@ -186,9 +185,8 @@ def _arm(
         # nv / n is the variance per denominator, so that variance / n is that of the ratio
         degrees = max(float(m) - 1, 0.0)
         return float(n), float(s), ready / n * degrees, degrees
-    squares = Fraction(s if proportion else q)
-    centred = max(squares - Fraction(s) ** 2 / Fraction(n), Fraction(0))
-    return float(n), float(s), float(centred), max(float(n) - 1, 0.0)
+    centred = max(centred_squares(n, s, s if proportion else q), 0.0)
+    return float(n), float(s), centred, max(float(n) - 1, 0.0)
 
 
 def _units(strata: Sequence[Stratum]) -> tuple[float, float]:

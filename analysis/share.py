@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 WIDEST = 9.2  # |log ratio| at which the search for the root ends: a factor of 10,000
 SMALL_TILT = 0.02  # below it the root's square is summed as a series, which keeps its digits
 QUARTER = 0.25  # of an event, moved against the verdict that is sought
+EXTREME = 1e-15  # the smallest share of one arm: its logarithm must stay a number
 NEARLY_ONE = 0.999  # no proportion may reach 1, or its variance would vanish
 
 
@@ -83,7 +84,7 @@ def share(arms: Arms, *, proportion: bool, sign: int, ratio: Floats | float, saf
     are all the same, come back as zeros: nothing can be said, and no warning is raised.
     """
     c = np.asarray(ratio, dtype=np.float64)[..., None]
-    q = divide(c * arms.n1, arms.n0 + c * arms.n1)
+    q = np.clip(divide(c * arms.n1, arms.n0 + c * arms.n1), EXTREME, 1 - EXTREME)
     spread = _proportion_dispersion(arms, q, c) if proportion else _dispersion(arms, q)
     expected = arms.events * q
     weights = expected * (1 - q)
@@ -132,16 +133,15 @@ def _corrected(
 def signed_root(arms: Arms, q: Floats, shift: float = 0.0) -> Floats:
     """Signed root of twice the log-likelihood ratio, positive where treatment has more; shape (...).
 
-    q: treatment's share of the events under the tolerated ratio, shape (..., J).
+    q: treatment's share of the events under the tolerated ratio, in (0, 1), shape (..., J).
     shift: events added to the treatment's before the root is taken.
     """
     events = arms.events
     total = events.sum(-1)
     seen = np.clip(arms.s1.sum(-1) + shift, 0.0, total)
     tilt = log_tilt(events, q, seen)
-    inside = np.where(events > 0, q, 0.5)  # a stratum without events adds nothing, whatever its q
-    none = -2 * (events * np.log1p(-inside)).sum(-1)
-    every = -2 * (events * np.log(inside)).sum(-1)
+    none = -2 * (events * np.log1p(-q)).sum(-1)
+    every = -2 * (events * np.log(q)).sum(-1)
     square = np.where(
         seen <= 0, none, np.where(seen >= total, every, _square(events, q, seen, tilt))
     )

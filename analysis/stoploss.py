@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from math import inf, isfinite
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
@@ -203,11 +204,22 @@ def _scaled_variance(arm: str, n: float, s: float, q: float, ready: float | None
         return ready
     if n <= 1:
         return 0.0
-    count, total, squares = Fraction(n), Fraction(s), Fraction(q)
-    centred = squares - total * total / count
-    if centred < -SQUARES_SLACK * squares:
+    centred = centred_squares(n, s, q)
+    if centred < -SQUARES_SLACK * q:
         raise ValueError(f"q{arm} is below s{arm} squared over n{arm}: no values have such sums")
-    return float(max(centred, Fraction(0)) * count / (count - 1))
+    return max(centred, 0.0) * n / (n - 1)
+
+
+def centred_squares(n: float, s: float, q: float) -> float:
+    """Squared deviations from the mean, from sums, without loss of digits; n above 0.
+
+    >>> centred_squares(10**9, 10**12, 10**15 + 5)
+    5.0
+    """
+    count, total, squares = (
+        Fraction(int(x)) if isinstance(x, Integral) else Fraction(float(x)) for x in (n, s, q)
+    )
+    return float(squares - total * total / count)
 
 
 def why_no_units(strata: Sequence[Stratum]) -> tuple[str, str]:
