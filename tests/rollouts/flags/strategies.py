@@ -2,7 +2,12 @@
 
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
+
+# No deadlines: the machine that tests is shared, and time is measured by the benchmarks.
+steady = settings(deadline=None)
+brief = settings(deadline=None, max_examples=50)  # for whole payloads, which take long to make
 
 # Attributes with the type every value of theirs has, as a well-kept product has them.
 TYPES = {

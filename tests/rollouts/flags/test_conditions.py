@@ -13,7 +13,7 @@ from rollouts.flags.evaluation.patterns import pattern_problem
 from rollouts.flags.evaluation.values import number_of, number_text, padded_version
 
 from .cases import section, without_cases
-from .strategies import SAVED_GROUPS, TYPES, agreed_conditions, json_values, typed_users
+from .strategies import SAVED_GROUPS, TYPES, agreed_conditions, json_values, steady, typed_users
 
 
 def holds(condition: Any, attributes: Any, groups: Any = None) -> bool:
@@ -50,6 +50,7 @@ def test_disagreements_of_the_published_cases_are_told():
     assert all(sdk_disagreements(condition) for condition in conditions)
 
 
+@steady
 @given(agreed_conditions, typed_users)
 def test_conditions_equal_the_python_sdk(condition, attributes):
     """Wherever the SDKs agree, which is where attributes are there and of one type."""
@@ -58,6 +59,7 @@ def test_conditions_equal_the_python_sdk(condition, attributes):
     assert ours is evalCondition(attributes, condition, SAVED_GROUPS)
 
 
+@steady
 @given(agreed_conditions, typed_users)
 def test_negation_turns_every_answer_round(condition, attributes):
     """A condition is two-valued: `$not` leaves nobody out on both sides."""
@@ -236,6 +238,7 @@ def test_subjects_beyond_the_limit_match_nobody():
     assert holds({"a": {"$notRegex": "b"}}, {"a": "é" * 5_001}) is False
 
 
+@steady
 @given(json_values, json_values)
 def test_no_condition_whatever_raises(condition, attributes):
     """Any JSON as a condition, of any JSON as attributes, with the SDKs' disagreements told."""
@@ -281,6 +284,7 @@ operator_names = st.sampled_from(
 )
 
 
+@steady
 @given(operator_names, operator_names, json_values, json_values, json_values)
 def test_no_operator_raises_whatever_it_is_given(outer, inner, operand, value, groups):
     """Every operator, alone and inside another, on any operand, value and saved groups."""
@@ -312,6 +316,7 @@ def test_numbers_are_written_as_in_javascript(number, text):
     assert number_text(number) == text
 
 
+@steady
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_written_numbers_read_back(number):
     """No digit is lost on the way."""
@@ -379,6 +384,7 @@ def test_no_warning_where_the_sdks_agree(rule):
     assert sdk_disagreements(rule, TYPES) == []
 
 
+@steady
 @given(agreed_conditions, typed_users)
 def test_every_difference_from_the_python_sdk_is_warned_about(condition, attributes):
     """Drop any attribute: if the answers then differ, a warning said so."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rollouts.flags.encryption import CannotDecrypt, decrypt, encrypt, iv_of
 
 from .cases import section, without_cases
+from .strategies import steady
 
 KEY = "Zvwv/+uhpFDznZ6SX28Yjg=="
 keys = st.binary(min_size=16, max_size=16).map(lambda key: b64encode(key).decode())
@@ -28,6 +29,7 @@ def test_decryption_equals_the_published_cases():
     assert len(cases) == 10
 
 
+@steady
 @given(st.text(), keys, st.binary(min_size=16, max_size=16))
 def test_the_sdk_reads_what_was_encrypted(text, key, iv):
     """Any text under any key, and so does our own reader."""
@@ -67,6 +69,7 @@ def test_a_key_of_another_length_is_refused(key):
         decrypt(encrypt("text", KEY, bytes(16)), key)
 
 
+@steady
 @given(st.text())
 def test_reading_any_text_raises_nothing_else(field):
     """A damaged field is one kind of error."""

@@ -17,6 +17,7 @@ from rollouts.flags.evaluation.hashing import (
 )
 
 from .cases import section, without_cases
+from .strategies import steady
 
 any_text = st.text(st.characters())  # with lone surrogates
 weights = st.lists(st.floats(-0.5, 1.5) | st.just(0.5), max_size=5)
@@ -59,36 +60,42 @@ def test_equal_weights_equal_the_published_cases():
         assert normal_weights(n, None) == pytest.approx(expected, abs=1e-8)
 
 
+@steady
 @given(any_text, any_text, st.sampled_from([1, 2, 3]))
 def test_bucket_equals_the_sdk(seed, value, version):
     """For any text at all, characters beyond the basic plane and lone surrogates included."""
     assert bucket(seed, value, version) == gbhash(seed, value, version)
 
 
+@steady
 @given(any_text, any_text)
 def test_hash_continues_from_a_prefix(start, end):
     """A seed's state may be kept and continued, which halves the work of version 2."""
     assert fnv(end, fnv(start)) == fnv1a32(start + end)
 
 
+@steady
 @given(any_text, any_text, st.sampled_from([1, 2, 3]))
 def test_settled_seed_changes_nothing(seed, value, version):
     """A rule's own bucketer is the same function."""
     assert bucketer(seed, version)(value) == bucket(seed, value, version)
 
 
+@steady
 @given(st.integers(0, 2**32 - 1) | st.integers(0, 2_000_000) | st.just(10**9))
 def test_decimals_are_hashed_as_their_text(number):
     """The table of three digits takes the same steps."""
     assert fnv_of_decimal(number) == fnv1a32(str(number))
 
 
+@steady
 @given(st.integers(1, 5), st.floats(-1, 2), st.none() | weights)
 def test_ranges_equal_the_sdk(n, coverage, given_weights):
     """To the last bit, or units at a border would flip between server and client."""
     assert bucket_ranges(n, coverage, given_weights) == getBucketRanges(n, coverage, given_weights)
 
 
+@steady
 @given(any_text, st.lists(any_text, max_size=20), st.sampled_from([1, 2]))
 def test_many_buckets_equal_single_ones(seed, values, version):
     """The bulk form is the same function."""

@@ -15,7 +15,7 @@ from rollouts.flags.evaluation.program import compile_payload
 from rollouts.flags.evaluation.results import User
 from rollouts.flags.ofrep import etag_of, evaluate_bulk, evaluate_one
 
-from .strategies import json_values, payloads, typed_users
+from .strategies import brief, json_values, payloads, steady, typed_users
 
 GATE = {"parentConditions": [{"id": "plain", "condition": {"value": "no"}, "gate": True}]}
 FEATURES: dict[str, Any] = {
@@ -186,6 +186,7 @@ def test_the_tag_changes_with_the_context():
     assert all(tag.startswith('"') and tag.endswith('"') for tag in tags)
 
 
+@brief
 @given(payloads(), typed_users)
 def test_one_flag_and_all_flags_say_the_same(payload, attributes):
     """Item for item, errors included; and every reason is one that providers know."""
@@ -200,6 +201,7 @@ def test_one_flag_and_all_flags_say_the_same(payload, attributes):
         assert item.get("value") == program.evaluate(key, User(attributes)).value
 
 
+@steady
 @given(json_values)
 def test_any_context_is_answered_or_refused(context):
     """Whatever JSON is sent."""

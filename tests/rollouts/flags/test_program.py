@@ -15,7 +15,7 @@ from tests.benchmarks.evaluation_speed import make_payload, make_user
 
 from .cases import section, without_cases
 from .sdk import Sdk
-from .strategies import FLAGS, json_values, payloads, typed_users
+from .strategies import FLAGS, brief, json_values, payloads, steady, typed_users
 
 
 def program_of(payload: dict[str, Any]) -> Program:
@@ -99,9 +99,9 @@ def test_a_single_variation_is_no_experiment():
         program.run({"key": "exp", "variations": [1]}, User({"id": "1"}))
 
 
-def same_results(payload: dict[str, Any], attributes: dict[str, Any], **user: Any) -> None:
-    theirs = Sdk(payload).evaluate_all(payload["features"], attributes, **user)
-    ours = program_of(payload).evaluate_all(User(attributes, **user))
+def same_results(program: Program, sdk: Sdk, attributes: dict[str, Any], **user: Any) -> None:
+    ours = program.evaluate_all(User(attributes, **user))
+    theirs = sdk.evaluate_all(program.keys, attributes, **user)
     for key, expected in theirs.items():
         result, wanted = ours[key], expected.to_dict()
         assert (result.value, result.source) == (expected.value, expected.source), key
@@ -112,12 +112,14 @@ def same_results(payload: dict[str, Any], attributes: dict[str, Any], **user: An
             assert result.experiment_result.to_json() == expected.experimentResult.to_dict(), key
 
 
+@brief
 @given(payloads(), typed_users)
 def test_flags_equal_the_python_sdk(payload, attributes):
     """Every flag of any payload for any user: value, source, rule, variation and bucket."""
-    same_results(payload, attributes)
+    same_results(program_of(payload), Sdk(payload), attributes)
 
 
+@brief
 @given(
     payloads(with_conditions=False),
     typed_users,
@@ -126,18 +128,18 @@ def test_flags_equal_the_python_sdk(payload, attributes):
 )
 def test_forced_variations_equal_the_python_sdk(payload, attributes, forced, url):
     """By the request or by the page's address, in range or not."""
-    same_results(payload, attributes, forced_variations=forced, url=url)
+    same_results(program_of(payload), Sdk(payload), attributes, forced_variations=forced, url=url)
 
 
-@given(st.integers(0, 2_000))
-def test_a_mid_sized_payload_equals_the_python_sdk(number):
-    """The payload that the speed is measured on."""
-    same_results(MID_SIZED, make_user(number))
+def test_a_mid_sized_payload_equals_the_python_sdk():
+    """The payload that the speed is measured on, for forty users."""
+    payload = make_payload()
+    program, sdk = program_of(payload), Sdk(payload)
+    for number in range(40):
+        same_results(program, sdk, make_user(number))
 
 
-MID_SIZED = make_payload()
-
-
+@brief
 @given(payloads(), typed_users)
 def test_one_flag_alone_is_worth_what_it_is_among_all(payload, attributes):
     """Neither the order of evaluation nor the bulk hash changes a result."""
@@ -163,6 +165,7 @@ def test_bulk_hashes_equal_single_ones_for_many_rules():
         assert program.evaluate_all(user) == {key: program.evaluate(key, user) for key in features}
 
 
+@brief
 @given(payloads(), typed_users)
 def test_exposures_are_those_of_the_sdk(payload, attributes):
     """Exactly the experiments that the SDK would track, those of prerequisites among them."""
@@ -435,6 +438,7 @@ any_features = st.dictionaries(
 )
 
 
+@steady
 @given(any_features, st.dictionaries(st.text(max_size=3), json_values), json_values, json_values)
 def test_no_payload_whatever_raises(features, groups, attributes, value):
     """Any JSON as flags, rules and saved groups, for any JSON as a user; all of it answers."""

@@ -11,7 +11,7 @@ from rollouts.flags.evaluation.program import compile_payload
 from rollouts.flags.remote import RemoteRequest, evaluate_remote
 
 from .sdk import Sdk
-from .strategies import FLAGS, json_values, payloads, typed_users
+from .strategies import FLAGS, brief, json_values, payloads, steady, typed_users
 
 PARTS = {
     "status": 200,
@@ -140,6 +140,7 @@ def test_sticky_documents_come_in_and_go_out():
     assert first.body["features"] != second.body["features"]
 
 
+@brief
 @given(payloads(), typed_users)
 def test_the_sdk_gets_the_values_and_exposures_it_would_compute(payload, attributes):
     """Its own engine on the reduced payload says the same as on the whole one."""
@@ -212,6 +213,7 @@ def test_wrong_types_and_sizes_are_refused(body):
         RemoteRequest.of_json(body)
 
 
+@steady
 @given(
     st.dictionaries(
         st.sampled_from(["attributes", "forcedVariations", "forcedFeatures", "url"]),
