@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from rollouts.config import Settings
 from rollouts.db import Database
@@ -63,6 +64,8 @@ class Journal:
 
     def append_future(self, frame: Frame) -> Future[int]:
         """Like `append` without waiting: the future is done once the frame is durable."""
+        if frame.n_events < 1:
+            raise ValueError("a frame has at least one event")
         self._ensure_committer()
         row = framing.pack(frame)
         future: Future[int] = Future()
@@ -166,17 +169,29 @@ class Journal:
         try:
             ends = self._write([row for row, _ in group])
         except Exception as wrong:  # whoever waits must hear of any failure whatsoever
-            log.error("journal_write_failed", error=type(wrong).__name__, n_frames=len(group))
-            for _, future in group:
-                future.set_exception(
-                    Unavailable("The journal cannot be written. Send the events again later.")
-                )
+            self._fail(group, wrong)
         else:
+            self._settle(group)
             for (_, future), end in zip(group, ends, strict=True):
                 future.set_result(end)
-        finally:
-            with self._lock:
-                self._waiting_bytes -= sum(len(row["packed"]) for row, _ in group)
+
+    def _fail(self, group: list[Waiting], wrong: Exception) -> None:
+        """Tell the senders; one frame that cannot be stored must not take others with it."""
+        if len(group) > 1 and not isinstance(wrong, OperationalError):
+            for waiting in group:
+                self._commit([waiting])
+            return
+        log.error("journal_write_failed", error=type(wrong).__name__, n_frames=len(group))
+        self._settle(group)
+        for _, future in group:
+            future.set_exception(
+                Unavailable("The journal cannot be written. Send the events again later.")
+            )
+
+    def _settle(self, group: list[Waiting]) -> None:
+        """These frames wait no longer."""
+        with self._lock:
+            self._waiting_bytes -= sum(len(row["packed"]) for row, _ in group)
 
     def _write(self, rows: list[dict[str, Any]]) -> list[int]:
         ends: list[int] = []

@@ -186,12 +186,21 @@ def test_an_abandoned_wait_stops_nobody(journal: Journal) -> None:
     assert (first.result(20), second.result(20)) == (3, 6)
 
 
-def test_a_store_that_fails_fails_its_senders_only(journal: Journal) -> None:
-    """A frame that cannot be written is refused; the next one is stored."""
-    with pytest.raises(Unavailable):
-        journal.append(replace(frame_of(0), n_events=0, events=b"[]", key_id=None))  # type: ignore[arg-type]
+def test_a_frame_that_cannot_be_stored_takes_no_other_with_it(journal: Journal) -> None:
+    """Frames that waited for the same commit are stored, and only the bad one is refused."""
+    bad = replace(frame_of(0), key_id=None)  # type: ignore[arg-type]
+    futures = [journal.append_future(frame) for frame in (frame_of(0), bad, frame_of(3)) * 10]
 
-    assert journal.append(frame_of(0)) == 3
+    results = [future.exception(20) or future.result() for future in futures]
+
+    assert [type(result) for result in results] == [int, Unavailable, int] * 10
+    assert journal.end() == 60
+
+
+def test_a_frame_of_nothing_is_a_programmers_mistake(journal: Journal) -> None:
+    """Its offset would be its neighbour's."""
+    with pytest.raises(ValueError, match="at least one event"):
+        journal.append(frame_of(0, 0))
 
 
 CHILD = """

@@ -22,7 +22,9 @@ ENVIRONMENT = 1
 CONTACTS = Definition(
     Selector("Contact Opened"), Aggregation.COUNT, Direction.DOWN, window=timedelta(days=7)
 )
-CONTACTED = Definition(Selector("Contact Opened", channels=("phone",)), Aggregation.ANY, Direction.DOWN)
+CONTACTED = Definition(
+    Selector("Contact Opened", channels=("phone",)), Aggregation.ANY, Direction.DOWN
+)
 REVENUE = Definition(Selector("Order Completed"), Aggregation.SUM, Direction.UP, cap=250.0)
 PER_ORDER = Definition(
     Selector("Contact Opened", filters=(Filter("reason", Operator.IS_NOT, "praise"),)),
