@@ -52,7 +52,7 @@ def follow_changes(client_key: str) -> Response:
     except TooManyStreams:
         return to_response(answers.TOO_MANY_STREAMS)
     events = follow(delivery, client_key, request.headers.get("Last-Event-ID", ""))
-    stream = Response(events, 200, direct_passthrough=True)
+    stream = Response(events, 200)
     stream.headers.update(STREAM_HEADERS)
     stream.call_on_close(lambda: delivery.leave(client_key))
     return stream

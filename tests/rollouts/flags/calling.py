@@ -7,8 +7,6 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-ADMIN_KEY = "bootstrap-key-of-the-tests-0123456789"
-
 
 class Caller:
     """A caller of the API with a key."""
