@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollouts.flags.evaluation.hashing import bucket
 from rollouts.flags.evaluation.members import BadRule
 from rollouts.flags.evaluation.prerequisites import prerequisite_problem
 from rollouts.flags.evaluation.program import Program, compile_payload
@@ -223,15 +224,14 @@ def test_a_falsy_value_can_be_forced(value):
     assert result == Result(value, Source.FORCE, "r")
 
 
-def test_the_border_of_a_coverage_is_inside():
-    """As in the browsers' SDK: bucket 0.22 of an empty seed and version 1 is in a share of 0.22."""
-    rule = {"force": 1, "coverage": 0.22, "seed": "", "hashVersion": 1}
-    features = {"b": {"rules": [rule]}}  # an empty seed gives way to the flag's key
+@pytest.mark.parametrize(("member", "value"), [("coverage", 0.5), ("range", [0, 0.5])])
+def test_the_border_of_a_coverage_is_inside(member, value):
+    """As in the browsers' SDK; that of a range is outside, as in every SDK."""
+    units = (f"u{n}" for n in range(100_000))
+    on_border = next(unit for unit in units if bucket("s", unit, 1) == 0.5)
+    feature = {"rules": [{"force": 1, "seed": "s", member: value}]}
 
-    assert compile_payload(features).evaluate("b", User({"id": ""})).value is None
-    n = 0.077  # of the value "b" with an empty seed
-    filtered = {"force": 1, "filters": [{"seed": "", "hashVersion": 1, "ranges": [[n, n + 1e-9]]}]}
-    assert evaluate({"rules": [filtered]}, id="b").value == 1
+    assert evaluate(feature, id=on_border).value == (1 if member == "coverage" else None)
 
 
 @pytest.mark.parametrize("missing", [{}, {"id": None}, {"id": ""}, {"id": 0}, {"id": False}])
