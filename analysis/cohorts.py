@@ -65,6 +65,7 @@ def read(source: str | Path | Any) -> Any:
 def guess_kind(source: str | Path | Any, column: str) -> Kind:
     """A proportion if the column holds only 0, 1, true, false and gaps, a mean otherwise."""
     table = read(source)
+    _check_columns(table, (column,))
     value = _number(table, column)
     others = table.filter(value.notnull() & ~value.isin([0.0, 1.0])).count()
     return Kind.MEAN if others.to_pyarrow().as_py() else Kind.PROPORTION

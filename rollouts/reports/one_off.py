@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from analysis.cohorts import Exposures, exposures, guess_kind, summarise
 from analysis.compare import compare
 from analysis.effect import Effect, Undecided
+from analysis.histogram import Histogram
 from analysis.multiplicity import holm
 from analysis.rows import Kind, MetricColumn, Row
 from analysis.srm import srm_p_value
+from analysis.summary import PairSummary, Summary
 from rollouts.errors import Fault, Invalid
+from rollouts.reports import one_off_page, one_off_text
 from rollouts.words import count
 
 BROKEN_SPLIT = 0.001
@@ -100,6 +106,44 @@ def answer(question: Question) -> dict[str, Any]:
     }
 
 
+def run(out: Console, *, html: Path | None, as_json: bool, **given: Any) -> int:
+    """Answer the command line: tables, JSON, and a page if one is wanted."""
+    question = read_question(**given)
+    report = answer(question)
+    if as_json:
+        out.print_json(data=report)
+    else:
+        one_off_text.show(out, report)
+    if html is not None:
+        html.write_text(one_off_page.to_html(report, _command(question)), encoding="utf-8")
+        if not as_json:
+            out.print(f"\nThe page is in [bold]{html}[/].", soft_wrap=True)
+    return 0
+
+
+def _command(question: Question) -> str:
+    """The command that gives this report again."""
+    words = ["rollouts", "analyze", question.file.name, "--unit", question.unit]
+    words += ["--variation", question.variation, "--control", question.control]
+    for asked in question.metrics:
+        words += ["--metric", _spelt(asked)]
+    for column in question.segments:
+        words += ["--segment", column]
+    if question.shares:
+        shares = ",".join(f"{name}={share:g}" for name, share in question.shares.items())
+        words += ["--shares", shares]
+    if question.level != 0.95:
+        words += ["--level", f"{question.level:g}"]
+    return shlex.join(words)
+
+
+def _spelt(asked: Asked) -> str:
+    held = asked.column
+    if held.kind is Kind.QUANTILE:
+        return f"{held.column}:p{round(asked.q * 100)}"
+    return f"{held.column}:{held.kind}" + (f"/{held.other}" if held.other else "")
+
+
 def _metric(file: Path, text: str) -> Asked:
     """COL, COL:KIND, COL:p90, COL:ratio/DENOMINATOR or COL:time/HAPPENED."""
     column, colon, kind = text.rpartition(":")
@@ -181,7 +225,7 @@ def _metric_report(
         "name": asked.column.name,
         "kind": asked.column.kind.value,
         "q": asked.q if asked.column.kind is Kind.QUANTILE else None,
-        "arms": [_arm(row) for row in whole.values()],
+        "arms": [_arm(row, asked) for row in whole.values()],
         "effects": [
             _effects(question, asked, whole.get(question.control), whole.get(other), other)
             for other in others
@@ -192,17 +236,32 @@ def _metric_report(
     }
 
 
-def _arm(row: Row) -> dict[str, Any]:
-    total = getattr(row.sums, "total", None)
+def _arm(row: Row, asked: Asked) -> dict[str, Any]:
+    total, mean = _level(row, asked)
     return {
         "variation": row.variation,
         "n": row.n,
         "total": total,
-        "mean": row.sums.mean if total is not None and row.n else None,  # type: ignore[union-attr]
+        "mean": mean,
         "n_missing": row.n_missing,
         "n_odd": row.n_odd,
         "cap": row.cap,
     }
+
+
+def _level(row: Row, asked: Asked) -> tuple[float | None, float | None]:
+    """A version's own total and level, whatever the kind; None where there is no such number."""
+    held = row.sums
+    if row.n == 0:
+        return None, None
+    if isinstance(held, Summary):
+        return held.total, held.mean
+    if isinstance(held, PairSummary):
+        return held.x_total, held.x_total / held.y_total if held.y_total else None
+    if isinstance(held, Histogram):
+        is_quantile = asked.column.kind is Kind.QUANTILE
+        return None, held.quantile(asked.q) if is_quantile else held.summary.mean
+    return None, None
 
 
 def _effects(
@@ -253,7 +312,7 @@ def _shown(absolute: Effect | Undecided, relative: Effect | Undecided) -> dict[s
     return {
         "absolute": _effect(absolute),
         "relative": _effect(relative),
-        "undecided": {"reason": undecided.reason, "needs": undecided.needs} if undecided else None,
+        "undecided": {"reason": undecided.reason, "needs": undecided.needs} if undecided is not None else None,
         "p_value_corrected": None,
     }
 

@@ -10,10 +10,13 @@ from rich.table import Table
 from rollouts.words import MINUS, count, figures, percent
 
 SHARES = ("proportion",)
+WIDTH = 140
 
 
 def show(out: Console, report: dict[str, Any]) -> None:
     """Print the report: whether it can be believed, then each metric, then what it cannot tell."""
+    if not out.is_terminal:
+        out.width = max(out.width, WIDTH)  # into a file or a pipe nothing need be folded
     out.print(f"[bold]{report['file']}[/]: {report['unit']} by {report['variation']}, ", end="")
     out.print(f"{report['control']!r} is the old version")
     for line in believed(report):
@@ -57,6 +60,11 @@ def interval(effect: dict[str, Any] | None, *, relative: bool) -> str:
     show_one = _percent if relative else _signed
     low, high = show_one(effect["low"]), show_one(effect["high"])
     return f"{show_one(effect['estimate'])} ({low} to {high})"
+
+
+def share(value: float) -> str:
+    """A share as per cent."""
+    return percent(value)
 
 
 def level(arm: dict[str, Any], kind: str) -> str:

@@ -291,7 +291,7 @@ def _budget_shown(spent: HarmLook, budget: Budget, unit: str, before: str) -> di
         "low": spent.low,
         "high": spent.high,
         "state": "unknown",
-        "reason": spent.undecided.reason if spent.undecided else "",
+        "reason": spent.undecided.reason if spent.undecided is not None else "",
     }
     if spent.estimate is None or spent.low is None or spent.high is None:
         return shown
