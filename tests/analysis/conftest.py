@@ -1,7 +1,6 @@
-"""What the tests of the statistics share."""
+"""Hypothesis without a time limit per example: a busy machine is not a wrong result."""
 
 from hypothesis import settings
 
-# A loaded machine is slow now and then; that is no failure of a law.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
