@@ -368,6 +368,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("rollout_id", "variation", "stratum"),
     )
     op.create_table(
+        "unit_segments",
+        sa.Column("unit", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("rollout_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("attribute", sa.String(length=200), nullable=False),
+        sa.Column("value", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("unit", "rollout_id", "attribute"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "users",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -680,6 +689,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_allocations_rollout_id"), table_name="allocations")
     op.drop_table("allocations")
     op.drop_table("users")
+    op.drop_table("unit_segments")
     op.drop_table("unit_counts")
     op.drop_table("totals")
     op.drop_table("tolerances")

@@ -38,6 +38,7 @@ VARIATION_MEMBERS = (
     "variationName",
 )
 PROPERTIES_MAX = 100  # members of one event that metrics may filter by
+SEGMENT_MAX = 100  # characters of a segment's value
 TEXT_MAX = 1_000  # characters of such a member
 
 ANY_AGE = timedelta.max  # too old was refused when it came; a later setting changes no history
@@ -178,6 +179,17 @@ def text_of(held: object) -> str:
         return str(held)
     if isinstance(held, float):
         return str(int(held)) if held.is_integer() and abs(held) < 2**53 else repr(held)
+    return ""
+
+
+def segment_of(attribute: str, who: Who) -> str:
+    """What a unit is by an attribute sent with its exposure, as text; "" if it was not sent."""
+    for members in who.named:
+        held = members.get(attribute)
+        if isinstance(held, bool):
+            return "true" if held else "false"
+        if text := text_of(held):
+            return text[:SEGMENT_MAX]
     return ""
 
 

@@ -13,13 +13,19 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from rollouts.ledger import units as stored
-from rollouts.ledger.bulk import add_rows, upsert
+from rollouts.ledger.bulk import add_missing, add_rows, upsert
 from rollouts.ledger.catalogue import Catalogue, Counting, Weighed, total_up
 from rollouts.ledger.deltas import Deltas, Key
 from rollouts.ledger.model import NO_TOTAL, UNIT_OUTCOMES_MAX, Standing, Total
 from rollouts.ledger.recent import keep_recent
 from rollouts.ledger.resolve import NOWHERE, Batch, NewOutcome
-from rollouts.ledger.store import FeedRow, OutcomeRow, RefusedRow, SeenMessageRow
+from rollouts.ledger.store import (
+    FeedRow,
+    OutcomeRow,
+    RefusedRow,
+    SeenMessageRow,
+    UnitSegmentRow,
+)
 
 Standings = dict[int, dict[int, Standing]]
 TOO_MANY = f"more than {UNIT_OUTCOMES_MAX:,} outcomes of one unit"
@@ -36,8 +42,18 @@ def apply(session: Session, batch: Batch, catalogue: Catalogue, *, day: int) -> 
     _count(session, batch, catalogue, weighed)
     messages = [{"id": message, "day": day} for message in sorted(batch.messages)]
     add_rows(session, SeenMessageRow, messages)
+    _keep_segments(session, batch)
     keep_recent(session, batch.recent)
     add_refused(session, batch.refused)
+
+
+def _keep_segments(session: Session, batch: Batch) -> None:
+    """What units were when they were first seen; later exposures change nothing of it."""
+    rows = [
+        {"rollout_id": rollout_id, "unit": unit, "attribute": attribute, "value": value}
+        for (rollout_id, unit, attribute), value in batch.segments.items()
+    ]
+    add_missing(session, UnitSegmentRow, rows)
 
 
 def add_refused(session: Session, refused: dict[tuple[int, str], int]) -> None:

@@ -78,6 +78,13 @@ def add_rows(session: Session, row: type[DeclarativeBase], rows: Rows) -> None:
         session.execute(insert(table_of(row)), rows)
 
 
+def add_missing(session: Session, row: type[DeclarativeBase], rows: Rows) -> None:
+    """Insert the rows whose key does not exist yet; what stands stays."""
+    if rows:
+        statement = (sqlite.insert if is_sqlite(session) else postgresql.insert)(table_of(row))
+        session.execute(statement.on_conflict_do_nothing(), rows)
+
+
 def upsert(
     session: Session,
     row: type[DeclarativeBase],

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from rollouts.ingest.model import Drop, Exposure, Frame, Happening, from_us, to_us
-from rollouts.ingest.understand import Understood, family_of, value_for
+from rollouts.ingest.understand import Understood, family_of, segment_of, value_for
 from rollouts.ledger.catalogue import Catalogue, Counting
 from rollouts.ledger.model import Sighting
 from rollouts.metrics.model import Outcome
@@ -45,6 +45,7 @@ class Batch:
 
     sightings: dict[tuple[int, Unit], Sighting] = field(default_factory=dict)
     outcomes: list[NewOutcome] = field(default_factory=list)
+    segments: dict[tuple[int, Unit, str], str] = field(default_factory=dict)  # first one stays
     messages: list[int] = field(default_factory=list)
     refused: Counter[tuple[int, str]] = field(default_factory=Counter)
     recent: dict[int, deque[dict[str, Any]]] = field(default_factory=dict)
@@ -118,6 +119,9 @@ class Resolver:
             self._refuse(frame, event, counting, unit, reason)
             return
         self._see(counting, unit, event.at_us, variation, frame.is_trusted)
+        for name in counting.measured.segments:
+            if text := segment_of(name, event.who):
+                self.batch.segments.setdefault((counting.id, unit, name), text)
         self._show(frame, event, counting, unit, "")
 
     def _add_drop(self, frame: Frame, event: Drop) -> None:

@@ -29,11 +29,13 @@ from rollouts.ledger.bulk import fetch_in, table_of, upsert
 from rollouts.ledger.catalogue import Catalogue, Counting
 from rollouts.ledger.model import Folded, Sums
 from rollouts.ledger.resolve import Resolver
+from rollouts.ledger.segments import SegmentSums, segment_sums
 from rollouts.ledger.store import LedgerStateRow, RecentExposureRow, SeenMessageRow
 from rollouts.lifecycle.measured import list_measured
 
 __all__ = [
     "Folded",
+    "SegmentSums",
     "Sums",
     "catch_up",
     "fold_once",
@@ -41,6 +43,7 @@ __all__ = [
     "offset",
     "prune",
     "recount",
+    "segment_sums",
     "sums",
     "verify",
 ]

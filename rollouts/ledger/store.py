@@ -51,6 +51,18 @@ class ExposureRow(Base):
     is_trusted: Mapped[bool]
 
 
+class UnitSegmentRow(Base):
+    """What an exposed unit was, by one attribute its rollout's plan asks for."""
+
+    __tablename__ = "unit_segments"
+    __table_args__ = (CLUSTERED,)
+
+    unit: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    rollout_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attribute: Mapped[str] = mapped_column(String(200), primary_key=True)
+    value: Mapped[str] = mapped_column(String(100))
+
+
 class OutcomeRow(Base):
     """Something that happened to a unit, whether or not a metric wants it yet."""
 

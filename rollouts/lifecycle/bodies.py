@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -103,6 +103,11 @@ class PlanBody(Body):
     )
     deadline: datetime | None = None
     may_override: Role = Role.ADMIN
+    segments: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=list,
+        max_length=10,
+        description="Attributes, sent with the exposure, by which effects are also shown.",
+    )
 
     def to_domain(self, key: str, owner: str, guardrails: tuple[Guardrail, ...]) -> Draft:
         """The draft this body describes."""
@@ -127,6 +132,7 @@ class PlanBody(Body):
             planned_units=self.planned_units,
             deadline=_aware(self.deadline),
             may_override=self.may_override,
+            segments=tuple(self.segments),
         )
 
 

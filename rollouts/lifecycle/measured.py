@@ -51,6 +51,7 @@ class Measured:
     started_at: datetime
     cuts: tuple[datetime, ...]  # moments the allocation changed; the first is the start
     metrics: tuple[MeasuredMetric, ...]
+    segments: tuple[str, ...]  # attributes to be kept with the first exposure
     fingerprint: str  # another one whenever metrics or cuts change
 
 
@@ -87,5 +88,6 @@ def _measured(row: RolloutRow, plans: list[PlanRow], cuts: list[AllocationRow]) 
         started_at=row.started_at,
         cuts=tuple(cut.at for cut in cuts),
         metrics=tuple(metrics[held] for held in sorted(metrics)),
+        segments=tuple(newest["segments"]),
         fingerprint=f"{row.id}:{len(cuts)}:{','.join(str(held) for held in sorted(metrics))}",
     )

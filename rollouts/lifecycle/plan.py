@@ -48,6 +48,7 @@ class Draft:
     planned_units: int = DEFAULT_PLANNED_UNITS
     deadline: datetime | None = None
     may_override: Role = Role.ADMIN
+    segments: tuple[str, ...] = ()  # attributes by which effects are also shown
 
     def __post_init__(self) -> None:
         check_variations(self.variations, self.control)
@@ -80,6 +81,8 @@ def _faults_of(draft: Draft) -> list[Fault]:
     repeated = sorted({key for key in keys if keys.count(key) > 1})
     if repeated:
         faults.append(Fault("guardrails", f"{repeated[0]!r} is named twice; once is enough"))
+    if len(set(draft.segments)) != len(draft.segments):
+        faults.append(Fault("segments", "a segment is named twice"))
     if not draft.unit:
         faults.append(Fault("unit", "name the attribute that is randomised, such as id"))
     return faults
@@ -167,6 +170,7 @@ def draft_to_dict(draft: Draft) -> dict[str, Any]:
         "planned_units": draft.planned_units,
         "deadline": draft.deadline.isoformat() if draft.deadline else None,
         "may_override": draft.may_override.value,
+        "segments": list(draft.segments),
     }
 
 
@@ -193,4 +197,5 @@ def draft_from_dict(held: Mapping[str, Any]) -> Draft:
         planned_units=held["planned_units"],
         deadline=datetime.fromisoformat(held["deadline"]) if held["deadline"] else None,
         may_override=Role(held["may_override"]),
+        segments=tuple(held["segments"]),
     )

@@ -262,13 +262,14 @@ def _effects_shown(relative: Effect | Undecided, absolute: Effect | Undecided) -
         if isinstance(item, Undecided):
             undecided = {"reason": item.reason, "needs": item.needs}
     return {
-        "relative": _effect_shown(relative),
-        "absolute": _effect_shown(absolute),
+        "relative": effect_shown(relative),
+        "absolute": effect_shown(absolute),
         "undecided": undecided,
     }
 
 
-def _effect_shown(effect: Effect | Undecided) -> dict[str, Any] | None:
+def effect_shown(effect: Effect | Undecided) -> dict[str, Any] | None:
+    """An effect as a snapshot holds it; None where there is no honest number."""
     if isinstance(effect, Undecided):
         return None
     return {

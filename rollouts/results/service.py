@@ -20,6 +20,7 @@ from rollouts.metrics.codec import from_dict
 from rollouts.results import store
 from rollouts.results.measure import Measuring, MetricInPlan, measure_arm
 from rollouts.results.quality import checks
+from rollouts.results.segments import by_segments
 from rollouts.results.store import PointRow, SnapshotRow
 from rollouts.results.strata import Counted
 
@@ -64,7 +65,10 @@ def take_stock(session: Session, row: RolloutRow, *, kind: str, now: datetime) -
         "stage": _stage(row, draft, now),
         "units": _units(draft, sums),
         "srm": _split(draft, sums),
-        "arms": [measure_arm(work, place) for place in treatments],
+        "arms": [
+            measure_arm(work, place) | {"segments": by_segments(session, row.id, work, place)}
+            for place in treatments
+        ],
     }
     body["quality"] = checks(body)
     return Stock(body, work.states)

@@ -1,0 +1,84 @@
+"""Sums within segments, made from the units' totals when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, and_, case, cast, func, literal, select
+from sqlalchemy.orm import Session
+
+from analysis.summary import PairSummary
+from rollouts.ledger.bulk import table_of
+from rollouts.ledger.store import ExposureRow, TotalRow, UnitSegmentRow
+from rollouts.metrics.model import Aggregation, Definition
+
+NOT_SENT = "(not sent)"
+
+_exposures, _totals, _segments = (table_of(row) for row in (ExposureRow, TotalRow, UnitSegmentRow))
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSums:
+    """One metric's sums by (segment's value, variation)."""
+
+    by_value: Mapping[tuple[str, int], PairSummary]
+
+    @property
+    def values(self) -> list[str]:
+        """The values that any unit has, in order."""
+        return sorted({value for value, _ in self.by_value})
+
+
+def segment_sums(
+    session: Session,
+    rollout_id: int,
+    attribute: str,
+    metric_version_id: int,
+    definition: Definition,
+) -> SegmentSums:
+    """One metric's sums within each value of an attribute; uncrossed units only."""
+    total = and_(
+        _totals.c.unit == _exposures.c.unit,
+        _totals.c.rollout_id == _exposures.c.rollout_id,
+        _totals.c.metric_version_id == metric_version_id,
+    )
+    segment = and_(
+        _segments.c.unit == _exposures.c.unit,
+        _segments.c.rollout_id == _exposures.c.rollout_id,
+        _segments.c.attribute == attribute,
+    )
+    x = _settled(definition)
+    y = _denominator(definition)
+    value = func.coalesce(_segments.c.value, NOT_SENT)
+    sums = (func.sum(x), func.sum(y), func.sum(x * x), func.sum(y * y), func.sum(x * y))
+    query = (
+        select(value, _exposures.c.variation, func.count(), *sums)
+        .select_from(_exposures.outerjoin(_totals, total).outerjoin(_segments, segment))
+        .where(_exposures.c.rollout_id == rollout_id)
+        .where(_exposures.c.is_crossed.is_(False))
+        .group_by(value, _exposures.c.variation)
+    )
+    return SegmentSums(
+        {
+            (held, variation): PairSummary(n, *(float(item) for item in rest))
+            for held, variation, n, *rest in session.execute(query)
+        }
+    )
+
+
+def _settled(definition: Definition) -> ColumnElement[Any]:
+    """A unit's value as the ledger settles it: at most 1 for any, and never above the cap."""
+    x: ColumnElement[Any] = func.coalesce(_totals.c.x, 0.0)
+    if definition.aggregation is Aggregation.ANY:
+        x = case((x > 0, 1.0), else_=0.0)
+    if definition.cap is not None:
+        x = case((x > definition.cap, definition.cap), else_=x)
+    return cast(x, Float)
+
+
+def _denominator(definition: Definition) -> ColumnElement[Any]:
+    if definition.aggregation is Aggregation.RATIO:
+        return cast(func.coalesce(_totals.c.y, 0.0), Float)
+    return cast(literal(1.0), Float)
