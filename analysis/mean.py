@@ -20,6 +20,10 @@ from analysis.mover import Limits, ratio_limits
 from analysis.summary import Summary
 
 INDEPENDENT = "units are independent of each other"
+ALL_ZERO = Undecided(
+    "every treated unit is at zero, which does not say how near zero treatment is",
+    needs="more units, or the absolute difference",
+)
 NORMAL_MEAN = "enough units for their mean to be near normal; cap values with a long tail"
 
 
@@ -115,6 +119,8 @@ def relative_of(
         return NO_BASELINE
     ratio = means[1] / means[0]
     plain = (ratio**2 * variances[0] / means[0] ** 2, variances[1] / means[0] ** 2)
+    if sum(plain) == 0:  # a treatment without spread is at zero, or control has none either
+        return ALL_ZERO if ratio == 0 else CONSTANT
     degrees = welch_degrees(plain, units)
     error = sqrt(sum(plain))
     half = t_quantile(level, degrees) * error
