@@ -234,6 +234,24 @@ def test_the_border_of_a_coverage_is_inside(member, value):
     assert evaluate(feature, id=on_border).value == (1 if member == "coverage" else None)
 
 
+@pytest.mark.parametrize("start", [0.5, 0.501])
+def test_the_start_of_a_range_is_inside(start):
+    """Of a rule's range, of a filter's and of a namespace's."""
+    units = [f"u{n}" for n in range(20_000)]
+    on_half = next(unit for unit in units if bucket("s", unit, 1) == 0.5)
+    in_name = next(unit for unit in units if bucket("__s", unit, 1) == 0.5)
+    filtered = {"filters": [{"seed": "s", "hashVersion": 1, "ranges": [[start, 1]]}]}
+    named = {"variations": [1, 1], "namespace": ["s", start, 1]}
+    inside = 1 if start == 0.5 else None
+
+    assert (
+        evaluate({"rules": [{"force": 1, "seed": "s", "range": [start, 1]}]}, id=on_half).value
+        == inside
+    )
+    assert evaluate({"rules": [{"force": 1, **filtered}]}, id=on_half).value == inside
+    assert evaluate({"rules": [named]}, id=in_name).value == inside
+
+
 @pytest.mark.parametrize("missing", [{}, {"id": None}, {"id": ""}, {"id": 0}, {"id": False}])
 def test_without_a_unit_nobody_is_in_a_split(missing):
     """A falsy attribute is none."""
