@@ -16,7 +16,7 @@ import msgspec
 
 from rollouts.ingest import wire
 from rollouts.ingest.intake import happened_at
-from rollouts.ingest.model import Drop, Exposure, Frame, Happening, Source, Who, to_us
+from rollouts.ingest.model import EPOCH, Drop, Exposure, Frame, Happening, Source, Who, to_us
 from rollouts.ingest.times import Clock
 from rollouts.ingest.wire import NAME_MAX, GrowthbookEvent, SegmentEvent
 
@@ -38,6 +38,10 @@ VARIATION_MEMBERS = (
     "variationName",
 )
 PROPERTIES_MAX = 100  # members of one event that metrics may filter by
+# The Python plugin holds an exposure back for up to this long and sends no time with it. Taken at
+# its arrival, it would come after quick outcomes that it caused; both arms are shifted alike.
+HELD_US = to_us(EPOCH + timedelta(seconds=10))
+
 SEGMENT_MAX = 100  # characters of a segment's value
 TEXT_MAX = 1_000  # characters of such a member
 
@@ -71,7 +75,8 @@ def _of_growthbook(event: GrowthbookEvent, at_us: int) -> Understood:
         True,
     )
     if kind in EXPOSURE_NAMES:
-        return _exposure(properties, who, at_us, None)
+        held = HELD_US if event.event_name.startswith("$$") else 0
+        return _exposure(properties, who, at_us - held, None)
     return _happening(event.event_name, properties, NOTHING, "web", who, at_us, None)
 
 
