@@ -123,7 +123,7 @@ def set_password() -> ResponseReturnValue:
             now=now(),
         )
     except Invalid as refusal:
-        return _account_page({f.where: f.problem for f in refusal.faults}, refusal.status)
+        return _account_page({fault.where: fault.problem for fault in refusal.faults}, 422)
     return redirect("/account?saved=password", 303)
 
 

@@ -84,7 +84,7 @@ def _unrepeated(text: str) -> str:
 
 
 def _refuse(why: str) -> None:
-    raise Invalid(why, faults=(Fault("password", why),))
+    raise Invalid(why, faults=(Fault("new", why),))
 
 
 @cache

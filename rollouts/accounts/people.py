@@ -15,6 +15,7 @@ from rollouts.db import Database
 from rollouts.errors import AlreadyExists, Conflict, Fault, Invalid, NotAllowed, NotFound
 
 list_users = store.list_users
+_ADMIN: dict[str, object] = {"role": "admin", "is_disabled": False}
 
 
 def get_user(session: Session, name: str) -> UserRow:
@@ -31,7 +32,8 @@ def create_user(
     """Add a person, who signs in by a one-time link first."""
     actor.check_grants(role)
     name = normal_name(name)
-    if not name.isprintable() or "/" in name or not 1 <= len(name) <= 200:
+    is_odd = not name.isprintable() or "/" in name or "\ufffd" in name
+    if is_odd or not 1 <= len(name) <= 200:
         problem = "1 to 200 printable characters without '/', such as an e-mail address"
         raise Invalid(f"A user's name has {problem}.", faults=(Fault("name", problem),))
     if store.find_user(session, name) is not None:
@@ -71,7 +73,8 @@ def change_user(
         user.role = str(role)
     if is_disabled is not None:
         user.disabled_at = (user.disabled_at or now) if is_disabled else None
-    _keep_an_admin(session, user)
+    if before == _ADMIN:
+        _keep_an_admin(session, user)
     if user.disabled_at is not None:
         store.end_sessions(session, user.id, now=now)
     if _state(user) != before:
@@ -122,8 +125,7 @@ def _check_old(db: Database, user: UserRow, old: str, address: str, now: datetim
 
 
 def _keep_an_admin(session: Session, user: UserRow) -> None:
-    is_admin = user.role == Role.ADMIN and user.disabled_at is None
-    if not is_admin and store.count_other_admins(session, user.id) == 0:
+    if _state(user) != _ADMIN and store.count_other_admins(session, user.id) == 0:
         raise Conflict("This is the last administrator. Make somebody else one first.")
 
 

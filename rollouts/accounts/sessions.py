@@ -207,8 +207,8 @@ def list_sessions(session: Session, visit: Visit, *, now: datetime) -> list[Sess
 
 
 def normal_name(name: str) -> str:
-    """Names are told apart without case or outer spaces."""
-    return name.strip().casefold()
+    """Names are told apart without case or outer spaces; NUL is in none."""
+    return name.replace("\x00", "\ufffd").strip().casefold()
 
 
 def token_digest(token: str) -> str:

@@ -65,7 +65,12 @@ def _is_file(endpoint: str | None) -> bool:
 
 def _bearer() -> str | None:
     scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else None
+    if scheme.lower() != "bearer":
+        return None
+    try:
+        return rest.strip().encode("latin-1").decode()  # WSGI hands out bytes as Latin-1
+    except UnicodeError:
+        return rest.strip()
 
 
 def _key_actor(presented: str) -> Actor:

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, render_template, request
 from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from rollouts.errors import Fault, Invalid, RolloutsError, TooMany, Unavailable
@@ -23,6 +23,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(RolloutsError, answer_refusal)
     app.register_error_handler(ValidationError, lambda wrong: answer_refusal(from_pydantic(wrong)))
     app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(DataError, _answer_data)
     app.register_error_handler(OperationalError, _answer_store)
     app.register_error_handler(Exception, _answer_surprise)
 
@@ -105,6 +106,15 @@ def _answer_http(wrong: HTTPException) -> Response:
         if name.lower() in ("allow", "location"):
             answer.headers[name] = value
     return answer
+
+
+def _answer_data(wrong: DataError) -> Response:
+    """PostgreSQL takes no NUL in text and no number beyond its columns."""
+    return answer_refusal(
+        Invalid(
+            "Something in the request cannot be stored: a NUL character, or a number too large."
+        )
+    )
 
 
 def _answer_store(wrong: OperationalError) -> Response:

@@ -21,6 +21,7 @@ from rollouts.audit import api as audit_api
 from rollouts.config import Settings
 from rollouts.db import Database
 from rollouts.flags.environments import create_environment
+from rollouts.notify import api as notify_api
 from rollouts.notify.sealing import Seal
 from rollouts.web import pages as web_pages
 from rollouts.web import problems
@@ -74,7 +75,7 @@ def make_app(db: Database, clock: Callable[[], datetime], settings: Settings) ->
     problems.register(app)
     app.before_request(signin.load_actor)
     app.before_request(check_caller)
-    for room in (api, audit_api):
+    for room in (api, audit_api, notify_api):
         app.register_api(room.bp)
     for blueprint in (signin.bp, web_pages.bp):
         app.register_blueprint(blueprint)

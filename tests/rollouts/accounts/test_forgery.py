@@ -11,17 +11,15 @@ from rollouts.db import Database
 
 from .doors import PASSWORD, SAME_SITE, Browser, Clock, make_app, make_key, make_settings, make_user
 
-REFUSED_HEADERS = [
-    pytest.param({}, id="says nothing"),
-    pytest.param({"Origin": "https://evil.example"}, id="another origin"),
-    pytest.param({"Origin": "null"}, id="hidden origin"),
-    pytest.param({"Origin": "http://localhost:9999"}, id="another port"),
-    pytest.param({"Origin": "http://localhost.evil.example"}, id="a longer name"),
-    pytest.param({"Sec-Fetch-Site": "cross-site"}, id="cross-site"),
-    pytest.param({"Sec-Fetch-Site": "same-site"}, id="a neighbour host"),
-    pytest.param(
-        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"}, id="contradiction"
-    ),
+REFUSED_HEADERS: list[dict[str, str]] = [
+    {},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://localhost:9999"},
+    {"Origin": "http://localhost.evil.example"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
 ]
 
 
@@ -53,22 +51,20 @@ def test_our_own_form_passes(browser: Browser) -> None:
     assert (by_field.status_code, by_header.status_code) == (200, 200)
 
 
-@pytest.mark.parametrize("headers", REFUSED_HEADERS)
-def test_a_good_token_from_elsewhere_is_refused(browser: Browser, headers: dict[str, str]) -> None:
+def test_a_good_token_from_elsewhere_is_refused(browser: Browser) -> None:
     """The browser's own word about where it comes from is needed besides the token."""
     token = browser.token("/account")
 
-    answer = browser.client.post("/probe/editor", data={"csrf_token": token}, headers=headers)
+    for headers in REFUSED_HEADERS:
+        answer = browser.client.post("/probe/editor", data={"csrf_token": token}, headers=headers)
+        assert answer.status_code == 403, headers
 
-    assert answer.status_code == 403
 
-
-@pytest.mark.parametrize("token", ["", "0" * 80, "x", "é" * 80])
-def test_our_own_site_without_the_token_is_refused(browser: Browser, token: str) -> None:
+def test_our_own_site_without_the_token_is_refused(browser: Browser) -> None:
     """An injected link on our own pages does not suffice."""
-    answer = browser.client.post("/probe/editor", data={"csrf_token": token}, headers=SAME_SITE)
-
-    assert answer.status_code == 403
+    for token in ("", "0" * 80, "x", "é" * 80):
+        answer = browser.client.post("/probe/editor", data={"csrf_token": token}, headers=SAME_SITE)
+        assert answer.status_code == 403, token
 
 
 def test_a_token_of_another_session_is_refused(db: Database, app: OpenAPI) -> None:
@@ -84,12 +80,12 @@ def test_a_token_of_another_session_is_refused(db: Database, app: OpenAPI) -> No
     assert answer.status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/sign-out", "/account/password", "/api/v1/api-keys"])
-def test_real_changes_by_cookie_need_the_token(browser: Browser, path: str) -> None:
+def test_real_changes_by_cookie_need_the_token(browser: Browser) -> None:
     """The API by cookie is held to the same as forms."""
-    answer = browser.client.post(path, json={"name": "x"}, headers=SAME_SITE)
+    for path in ("/sign-out", "/account/password", "/api/v1/api-keys"):
+        answer = browser.client.post(path, json={"name": "x"}, headers=SAME_SITE)
+        assert answer.status_code == 403, path
 
-    assert answer.status_code == 403
     assert browser.client.get("/api/v1/me").status_code == 200
 
 
