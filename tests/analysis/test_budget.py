@@ -5,7 +5,7 @@ from math import exp, isfinite, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from analysis.budget import harm_limits, harm_spent, totals
@@ -47,6 +47,7 @@ def test_by_hand():
     assert float(high) == pytest.approx(x1 - x0 + sqrt((high1 - x1) ** 2 + (x0 - low0) ** 2))
 
 
+@settings(max_examples=40)
 @given(binary_strata(), st.sampled_from([1, -1]))
 def test_proportions_and_their_complement_agree(strata, sign):
     """Customers lost are customers not kept: harm counted either way is the same."""
@@ -62,6 +63,7 @@ def test_proportions_and_their_complement_agree(strata, sign):
     assert one.high == pytest.approx(other.high, rel=1e-6, abs=1e-6)
 
 
+@settings(max_examples=40)
 @given(valued_strata(), st.sampled_from([1, -1]))
 def test_the_interval_holds_its_estimate(strata, sign):
     found = spent(strata, "other", sign)
@@ -70,6 +72,7 @@ def test_the_interval_holds_its_estimate(strata, sign):
     assert found.low <= found.estimate <= found.high
 
 
+@settings(max_examples=40)
 @given(valued_strata(), st.floats(0.01, 100))
 def test_the_unit_of_money_scales_the_harm(strata, rate):
     scaled = [
@@ -85,6 +88,7 @@ def test_the_unit_of_money_scales_the_harm(strata, rate):
     assert other.high == pytest.approx(one.high * rate, rel=1e-6, abs=1e-6 * rate)
 
 
+@settings(max_examples=40)
 @given(valued_strata())
 def test_the_sign_mirrors(strata):
     """What is harm where more is worse is benefit where less is worse."""

@@ -75,7 +75,7 @@ rules = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(valued_strata(), rules, st.booleans())
 def test_picture_and_verdict_agree(strata, rule, deadline):
     """The tolerance lies outside the interval, on the side of the verdict, or inside it."""
@@ -96,7 +96,7 @@ def test_picture_and_verdict_agree(strata, rule, deadline):
         assert near - 1e-9 <= rule.tolerance <= far + 1e-9
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.one_of(binary_strata(), valued_strata()), st.sampled_from([1, -1]))
 def test_nothing_is_nan_or_infinite(strata, sign):
     """Every figure of a look is finite or absent, and its state is plain JSON."""
@@ -216,11 +216,14 @@ def test_a_state_of_another_rule_is_refused():
         look([proportions(1000, 50, 1000, 60)], Rule(Kind.PROPORTION, 1, 0.1, alpha=0.01), state)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(valued_strata(), st.sampled_from([0.05, 0.1]))
 def test_goal_effects_hold_their_estimates(strata, alpha):
-    """Relative and absolute effect do not contradict, and carry the level that was asked for."""
-    relative, absolute, state = anytime_effect(strata, kind="other", alpha=alpha)
+    """Relative and absolute effect carry the level that was asked for and do not contradict.
+
+    In one stratum: over several of opposite effects they weigh them differently, and may.
+    """
+    relative, absolute, state = anytime_effect(strata[:1], kind="other", alpha=alpha)
     assume(isinstance(relative, Effect) and isinstance(absolute, Effect))
 
     assert relative.level == absolute.level == pytest.approx(1 - alpha)

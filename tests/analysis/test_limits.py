@@ -3,7 +3,7 @@
 from math import exp, inf, isfinite, log, sqrt
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from analysis.effect import Undecided
@@ -15,6 +15,7 @@ from tests.analysis.test_stoploss import binary_strata, proportions, valued_stra
 bounds = st.floats(1.3, 4.0)
 
 
+@settings(max_examples=40)
 @given(valued_strata(), bounds, bounds, st.floats(0.5, 2.0))
 def test_a_ratio_is_inside_unless_the_test_rejects_it(strata, low_bound, high_bound, ratio):
     """Picture and verdict agree at the tolerance, on both sides, whatever the data."""
@@ -28,6 +29,7 @@ def test_a_ratio_is_inside_unless_the_test_rejects_it(strata, low_bound, high_bo
     assert (less > high_bound) == (ratio > found.high)
 
 
+@settings(max_examples=40)
 @given(binary_strata(), bounds)
 def test_the_interval_holds_its_estimate(strata, bound):
     assume(sum(x.s0 + x.s1 for x in strata) > 0)
@@ -38,6 +40,7 @@ def test_the_interval_holds_its_estimate(strata, bound):
     assert 0 <= found.low <= found.estimate <= found.high
 
 
+@settings(max_examples=40)
 @given(valued_strata(), bounds, bounds)
 def test_a_higher_bound_widens_the_interval(strata, bound, other):
     narrow, wide = sorted((bound, other))
@@ -62,6 +65,7 @@ def test_many_rare_events_give_the_log_ratio_interval():
     assert log(found.high) == pytest.approx(log(1.1) + reach, abs=1e-4)
 
 
+@settings(max_examples=40)
 @given(valued_strata(), st.floats(1e-3, 1e3))
 def test_the_unit_of_money_does_not_move_the_limits(strata, rate):
     scaled = [
