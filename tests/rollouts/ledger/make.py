@@ -50,6 +50,7 @@ def start_rollout(
     shares: tuple[float, ...] = (0.5, 0.5),
     cuts: Sequence[float] = (0.0,),
     environment_id: int = ENVIRONMENT,
+    segments: Sequence[str] = (),
 ) -> int:
     """A running rollout with the variations control and treatment; its id."""
     row = RolloutRow(
@@ -66,7 +67,14 @@ def start_rollout(
     )
     session.add(row)
     session.flush()
-    lock_plan(session, row.id, ALL_METRICS if metrics is None else metrics, unit, shares)
+    lock_plan(
+        session,
+        row.id,
+        ALL_METRICS if metrics is None else metrics,
+        unit,
+        shares,
+        segments=segments,
+    )
     for cut in cuts:
         cut_allocation(session, row.id, cut)
     return row.id
@@ -80,11 +88,13 @@ def lock_plan(
     shares: tuple[float, ...] = (0.5, 0.5),
     *,
     version: int = 1,
+    segments: Sequence[str] = (),
 ) -> None:
     """A locked plan, as much of it as the ledger reads."""
     names = ["control", "treatment", "third"][: len(shares)]
     body: dict[str, Any] = {
         "unit": unit,
+        "segments": list(segments),
         "variations": [
             {"key": name, "name": name.title(), "share": share}
             for name, share in zip(names, shares, strict=True)

@@ -1,0 +1,74 @@
+"""The debug view over HTTP: who sees the last exposures, and what of them."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from rollouts.ingest.model import Source
+from rollouts.ledger import service
+from rollouts.runtime import Runtime
+from tests.rollouts.ledger.make import at, exposure, frame, start_rollout
+
+
+@pytest.fixture
+def folded(parts: Runtime) -> Runtime:
+    """A service that has folded two exposures, one of them refused."""
+    with parts.db.transaction() as session:
+        start_rollout(session)
+    page = {
+        "event_name": "Experiment Viewed",
+        "properties_json": {"experimentId": "new-checkout", "variationId": "x", "hashValue": "eve"},
+    }
+    parts.journal.append(frame([exposure("ann", "treatment", 5)]))
+    parts.journal.append(frame([page], source=Source.GROWTHBOOK, is_trusted=False, received=60))
+    service.catch_up(parts.db, parts.journal, unit_key=parts.seal.unit_key, now=at(60))
+    return parts
+
+
+def test_exposures_are_listed_as_understood_and_as_refused(
+    folded: Runtime, api: FlaskClient
+) -> None:
+    """Newest first, each with its state and, if refused, the reason; no unit's own name."""
+    answer = api.get("/api/v1/exposures")
+
+    assert answer.status_code == 200
+    assert "ann" not in answer.text
+    refused, counted = answer.get_json()["items"]
+    assert (refused["state"], refused["reason"]) == ("refused", "unknown variation")
+    assert (refused["source"], refused["is_trusted"]) == ("growthbook", False)
+    assert (counted["state"], counted["reason"]) == ("counted", None)
+    assert (counted["rollout"], counted["variation"]) == ("new-checkout", "treatment")
+    assert counted["at"] == at(5).isoformat()
+    assert len(counted["unit_hash"]) == 16
+
+
+def test_a_unit_is_found_by_the_value_it_is_hashed_by(folded: Runtime, api: FlaskClient) -> None:
+    """The service knows hashes only, and hashes what is asked for."""
+    found = api.get("/api/v1/exposures", query_string={"unit": "ann"}).get_json()["items"]
+    other = api.get("/api/v1/exposures", query_string={"unit": "bob"}).get_json()["items"]
+    of_rollout = api.get("/api/v1/exposures", query_string={"rollout": "other"}).get_json()
+
+    assert [item["variation"] for item in found] == ["treatment"]
+    assert other == []
+    assert of_rollout == {"items": [], "next_cursor": None}
+
+
+def test_the_list_is_paged(folded: Runtime, api: FlaskClient) -> None:
+    """One at a time, by cursor, to the end; a cursor of somebody else's is refused."""
+    first = api.get("/api/v1/exposures?limit=1").get_json()
+    second = api.get(f"/api/v1/exposures?limit=1&cursor={first['next_cursor']}").get_json()
+
+    assert [item["state"] for item in first["items"] + second["items"]] == ["refused", "counted"]
+    assert second["next_cursor"] is None
+    assert api.get("/api/v1/exposures?cursor=bm9uZQ==").status_code == 422
+
+
+def test_readers_do_not_see_single_exposures(folded: Runtime, api: FlaskClient) -> None:
+    """Single exposures are an editor's business; without a key nobody sees them."""
+    made = api.post("/api/v1/api-keys", json={"name": "reader", "role": "reader"})
+    assert made.status_code == 201, made.text
+    reader = {"Authorization": f"Bearer {made.get_json()['api_key']}"}
+
+    assert api.get("/api/v1/exposures", headers=reader).status_code == 403
+    assert api.get("/api/v1/exposures", headers={"Authorization": ""}).status_code == 401
