@@ -15,6 +15,7 @@ CORS: Headers = (
     ("Access-Control-Expose-Headers", EXPOSED),
 )
 PREFLIGHT: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"),
     (

@@ -37,6 +37,5 @@ def refused_stream(delivery: Delivery, client_key: str) -> Answer | None:
 
     Python's SDK gives up for good on an error, so a process that knows nothing yet accepts.
     """
-    if delivery.is_loaded and delivery.current(client_key) is None:
-        return KEY_UNKNOWN
-    return None
+    held = delivery.current(client_key)
+    return KEY_UNKNOWN if held is None and delivery.is_loaded else None

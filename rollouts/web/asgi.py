@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask
 
@@ -56,6 +56,7 @@ class Edge:
         self._ingest = Ingest(parts)
         self._pages = Pages(pages, parts.settings.web_threads)
         self._bell: LoopBell | None = None
+        self._signals: dict[signal.Signals, Any] = {}  # handlers to put back
         names = parts.settings.trusted_hosts.split(",")
         self._hosts = frozenset(name.strip() for name in names if name.strip())
 
@@ -123,6 +124,7 @@ class Edge:
             raise
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        self._leave_signals()
         await asyncio.get_running_loop().run_in_executor(None, self._stop)
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -146,6 +148,12 @@ class Edge:
 
         with suppress(ValueError):  # not the main thread: whoever runs us there stops us
             signal.signal(name, drain)
+            self._signals[name] = before
+
+    def _leave_signals(self) -> None:
+        for name, before in self._signals.items():
+            signal.signal(name, before)
+        self._signals.clear()
 
     def _stop(self) -> None:
         """Nothing comes in any more: finish what is under way, then let go of everything."""

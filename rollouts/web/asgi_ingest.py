@@ -101,6 +101,10 @@ class Ingest:
 
 
 async def _send(send: Send, answer: Answer) -> None:
-    length = ("Content-Length", str(len(answer.body)))
-    headers = to_raw([("Content-Type", answer.content_type), *answer.headers.items(), length])
+    own = [
+        ("Content-Type", answer.content_type),
+        ("Content-Length", str(len(answer.body))),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    headers = to_raw([*own, *answer.headers.items()])
     await send_answer(send, answer.status, headers, answer.body)

@@ -86,7 +86,7 @@ def to_environ(scope: Scope, body: bytes) -> Environ:
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": scope["path"].encode().decode("latin-1"),
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "QUERY_STRING": _ascii(scope["query_string"]),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "SERVER_NAME": str(server[0]),
         "SERVER_PORT": str(server[1] or 0),
@@ -104,6 +104,13 @@ def to_environ(scope: Scope, body: bytes) -> Environ:
     # The body is here, so its length is known even if it came in chunks.
     environ["CONTENT_LENGTH"] = str(len(body)) if body else ""
     return environ
+
+
+def _ascii(query: bytes) -> str:
+    """The query with bytes percent-encoded that should have been: Werkzeug fails on them."""
+    if query.isascii():
+        return query.decode()
+    return "".join(chr(byte) if byte < 128 else f"%{byte:02X}" for byte in query)
 
 
 def _add_headers(environ: Environ, scope: Scope) -> None:
