@@ -40,15 +40,21 @@ def ratio_limits(control: Limits, treatment: Limits) -> tuple[float, float] | No
     if control.low <= 0:
         return None
     product = control.estimate * treatment.estimate
-    low = _root(product, treatment.low, treatment.estimate, control.high, control.estimate, -1)
-    high = _root(product, treatment.high, treatment.estimate, control.low, control.estimate, 1)
-    return low, high
+    return _lower(product, control, treatment), _upper(product, control, treatment)
 
 
-def _root(product: float, t: float, treatment: float, c: float, control: float, side: int) -> float:
-    """The root of Donner & Zou's quadratic for one limit."""
-    lead = c * (2 * control - c)
-    if lead <= 0:
-        return side * inf
-    inside = max(product * product - t * (2 * treatment - t) * lead, 0.0)
-    return (product + side * sqrt(inside)) / lead
+def _lower(product: float, control: Limits, treatment: Limits) -> float:
+    """The smaller root of Donner & Zou's quadratic; minus infinite where it has none."""
+    lead = control.high * (2 * control.estimate - control.high)
+    rest = treatment.low * (2 * treatment.estimate - treatment.low)
+    root = sqrt(max(product * product - rest * lead, 0.0))
+    if product > 0:  # the form that stands a control whose upper limit is twice its estimate
+        return rest / (product + root)
+    return (product - root) / lead if lead > 0 else -inf
+
+
+def _upper(product: float, control: Limits, treatment: Limits) -> float:
+    """The larger root, which a control above zero always has."""
+    lead = control.low * (2 * control.estimate - control.low)
+    rest = treatment.high * (2 * treatment.estimate - treatment.high)
+    return (product + sqrt(max(product * product - rest * lead, 0.0))) / lead

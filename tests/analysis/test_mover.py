@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from analysis.mover import Limits, difference_limits, ratio_limits
 
-estimates = st.tuples(st.floats(1, 100), st.floats(0.01, 0.9), st.floats(0.01, 0.9))
+estimates = st.tuples(st.floats(1, 100), st.floats(0.01, 0.9), st.floats(0.01, 3))
 arms = estimates.map(lambda e: Limits(e[0] * (1 - e[1]), e[0], e[0] * (1 + e[2])))
 
 
@@ -48,3 +48,12 @@ def test_joined_limits_enclose_the_estimate(control, treatment):
 def test_a_ratio_to_what_may_be_zero_has_no_limits():
     """The control must lie clearly above zero."""
     assert ratio_limits(Limits(0, 1, 2), Limits(1, 2, 3)) is None
+
+
+@pytest.mark.parametrize("high", [19.9, 20.0, 20.1, 300.0])
+def test_a_control_bounded_only_far_above_still_gives_limits(high):
+    """Nothing jumps where its upper limit passes twice the estimate."""
+    low, top = ratio_limits(Limits(8, 10, high), Limits(25, 30, 35))
+
+    assert 0 < low < 3 < top
+    assert low == pytest.approx(ratio_limits(Limits(8, 10, high + 1e-6), Limits(25, 30, 35))[0])
