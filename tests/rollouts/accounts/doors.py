@@ -72,6 +72,9 @@ def make_app(db: Database, clock: Callable[[], datetime], settings: Settings) ->
         keys=KeyRing(db, run=lambda job: job()),
         now=clock,
     )
+    app.validation_error_callback = lambda wrong: problems.answer_refusal(
+        problems.from_pydantic(wrong)
+    )
     problems.register(app)
     app.before_request(signin.load_actor)
     app.before_request(check_caller)
