@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rollouts.reports import axes
+from rollouts.reports.bars import Plot
 from rollouts.reports.canvas import chart, layered, library, scale, words_at
 from rollouts.reports.model import Row, axis_of
 from rollouts.reports.svg import HALF, PHONE, PX, SMALL, WIDE, plain
@@ -27,8 +28,8 @@ MOST_ROWS = 14
 
 def effects(rows: Sequence[Row], size: str) -> altair.LayerChart | None:
     """Interval per metric; right is worse for the customer, beyond the limit is shaded."""
-    drawn = [row for row in rows if row.plot is not None][:MOST_ROWS]
-    if not drawn:
+    drawn = rows[:MOST_ROWS]
+    if not any(row.plot for row in drawn):
         return None
     axis = axis_of(drawn)
     low, high = axis.low, axis.high
@@ -38,7 +39,7 @@ def effects(rows: Sequence[Row], size: str) -> altair.LayerChart | None:
     marks = [
         _effect_mark(row, i * height, height, is_wide, low, high) for i, row in enumerate(drawn)
     ]
-    layers = _effect_layers(marks, low, high, is_wide, height * len(drawn))
+    layers = _effect_layers(marks, low, high, is_wide, width, height * len(drawn))
     layers += _effect_texts(marks, width, size)
     return layered(layers, width, height * len(drawn))
 
@@ -46,24 +47,31 @@ def effects(rows: Sequence[Row], size: str) -> altair.LayerChart | None:
 def _effect_mark(
     row: Row, top: float, height: float, is_wide: bool, low: float, high: float
 ) -> dict[str, Any]:
-    plot = row.plot
-    assert plot is not None
     middle = top + (height / 2 if is_wide else height - 16)
     half = 12 if is_wide else 10
     return {
         "name": plain(row.name) + (" (goal)" if row.role == "goal" else ""),
-        "txt": f"{row.effect} {row.interval}",
+        "txt": f"{row.effect} {row.interval}" if row.plot else plain(row.needs or row.word.lower()),
         "state": row.state,
+        **_effect_places(row.plot, low, high),
+        "y": middle,
+        "above": top + 11,
+        "y0": middle - half,
+        "y1": middle + half,
+    }
+
+
+def _effect_places(plot: Plot | None, low: float, high: float) -> dict[str, float | None]:
+    """Where the bar lies; a metric without an interval has no bar, not even at zero."""
+    if plot is None:
+        return {"a": None, "limit": None}
+    return {
         "a": max(plot.low, low),
         "e": min(max(plot.estimate, low), high),
         "b": min(plot.high, high),
         "limit": plot.limit,
         "far": high,
         "zero": 0.0,
-        "y": middle,
-        "above": top + 11,
-        "y0": middle - half,
-        "y1": middle + half,
     }
 
 
@@ -74,14 +82,21 @@ def _tone() -> Any:
 
 
 def _effect_layers(
-    marks: list[dict[str, Any]], low: float, high: float, is_wide: bool, height: float
+    marks: list[dict[str, Any]],
+    low: float,
+    high: float,
+    is_wide: bool,
+    width: float,
+    height: float,
 ) -> list[Any]:
     colours, alt = tokens(), library()
-    base = chart(marks)
+    base = chart([mark for mark in marks if mark["a"] is not None])
     limited = chart([mark for mark in marks if mark["limit"] is not None])
     down = {"scale": scale(0, height, reverse=True), "axis": None}
     y, top, bottom = alt.Y("y:Q", **down), alt.Y("y0:Q", **down), alt.Y2("y1:Q")
-    x = alt.X("a:Q", title=None, scale=scale(low, high), axis=_effect_axis(low, high, is_wide))
+    x = alt.X(
+        "a:Q", title=None, scale=scale(low, high), axis=_effect_axis(low, high, is_wide, width)
+    )
     dash = [[1, 0], [1, 0], [4, 3], [1, 3]]
     fills = [colours[name] for name in ("harm", "safe", "surface", "surface")]
     return [
@@ -112,18 +127,23 @@ def _effect_layers(
     ]
 
 
-def _effect_axis(low: float, high: float, is_wide: bool) -> Any:
+def _effect_axis(low: float, high: float, is_wide: bool, width: float) -> Any:
     values = axes.ticks(low, high, 6 if is_wide else 4)
-    table = {value: _worse(value) for value in values}
+    if not is_wide:  # no tick's words may reach past the edge of a phone
+        values = [v for v in values if _fits(_worse(v), (v - low) / (high - low) * width, width)]
     return library().Axis(
         values=values,
-        labelExpr=words_at(table),
+        labelExpr=words_at({value: _worse(value) for value in values}),
         grid=is_wide,
         orient="top",
         labelOverlap=False,
-        labelFlush=not is_wide,
-        labelBound=False if is_wide else 2,  # on a phone no tick's words reach past the edge
+        labelFlush=False,
     )
+
+
+def _fits(words: str, place: float, width: float) -> bool:
+    half = len(words) * SMALL * 0.28
+    return half <= place <= width - half
 
 
 def _worse(value: float) -> str:
@@ -149,7 +169,7 @@ def _effect_texts(marks: list[dict[str, Any]], width: float, size: str) -> list[
         base.mark_text(align="left", limit=room - 12).encode(
             x=alt.value(-room), y=alt.Y("y:Q", axis=None), text="name:N"
         ),
-        base.mark_text(align="left", limit=NUMBERS).encode(
+        base.mark_text(align="left", limit=NUMBERS - 8).encode(
             x=alt.value(width + 14), y=alt.Y("y:Q", axis=None), text="txt:N"
         ),
     ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Point = Mapping[str, Any]
 MOST_LOOKS = 240  # more points than this cannot be told apart
+MOST_LINES = 12  # the ones with the strongest evidence; the table has all
 MOST_NAMED = 5
 
 
@@ -71,7 +72,7 @@ def evidence(rows: Sequence[Row], points: Sequence[Point], size: str) -> altair.
     clock = clock_of([point for line in lines.values() for point in line], size)
     if clock is None:
         return None
-    ends = _ends(rows, lines, clock)
+    ends = _ends(rows, lines, clock)[:MOST_LINES]
     width, height = PX[size] - (52 + (92 if size == PHONE else 150)), 200
     low, high = _evidence_domain(lines)
     layers = _evidence_frame(clock, low, high, size)

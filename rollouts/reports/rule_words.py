@@ -79,6 +79,8 @@ def condition(held: Mapping[str, Any] | None) -> str:
 
 def _part(name: str, operand: Any) -> str:
     if name in _JOINED and isinstance(operand, list):
+        if not operand:
+            return "everyone"
         parts = _JOINED[name].join(_inner(item) for item in operand)
         return f"({parts})" if len(operand) > 1 else parts
     if name == "$nor" and isinstance(operand, list):
@@ -161,6 +163,17 @@ def served(flag: Flag, environment: str) -> str:
     if not on:
         return f"{fallback} for everyone"
     first = rule_words(on[0])
-    whom = "everyone" if first.asks == "everyone" else first.asks
+    if first.asks != "everyone":
+        said = f"{first.serves} ({first.asks})"
+    elif _is_whole(on[0]):
+        return f"{first.serves} for everyone"
+    else:
+        said = first.serves
     more = f"; {len(on) - 1} more rules" if len(on) > 2 else "; 1 more rule" if len(on) == 2 else ""
-    return f"{first.serves} ({whom}){more}; else {fallback}"
+    return f"{said}{more}; else {fallback}"
+
+
+def _is_whole(rule: Rule) -> bool:
+    """Whether all whom the rule concerns get the same."""
+    is_decided = isinstance(rule, RolloutRule) and rule.decided is not None
+    return is_decided or isinstance(rule, ForceRule)

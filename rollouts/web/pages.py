@@ -45,7 +45,17 @@ FILTERS = (
     "exactly",
 )
 
-bp = Blueprint(
+A_YEAR = 31_536_000
+
+
+class _Kept(Blueprint):
+    """Our files never change under their address, so browsers may keep them."""
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        return A_YEAR
+
+
+bp = _Kept(
     "web",
     __name__,
     template_folder="templates",

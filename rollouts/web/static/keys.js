@@ -13,12 +13,6 @@ document.addEventListener("keydown", (event) => {
   find.select();
 });
 
-// A form that stops something asks once more, in the browser's own words.
-document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.ask;
-  if (question && !window.confirm(question)) event.preventDefault();
-});
-
 // Charts stand beside a folded table; paper shows both.
 window.addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("details")) folded.open = true;

@@ -12,7 +12,7 @@ from rollouts.reports.figures import draw, read
 from rollouts.reports.model import report_of
 from rollouts.reports.svg import SIZES, WIDEST, cleaned, plain, render, width_of
 from tests.factories.snapshots import make_points, make_snapshot
-from tests.factories.states import HOSTILE, STATES, make_empty, make_huge, make_unjudged
+from tests.factories.states import HOSTILE, STATES, make_early, make_empty, make_huge, make_unjudged
 
 DRAWN = [name for name in STATES if name not in ("unjudged", "empty")]
 
@@ -104,6 +104,15 @@ def test_no_data_draws_nothing():
     body = make_empty()
 
     assert not pictures(draw(report_of(body), make_points(body)))
+
+
+def test_what_has_no_interval_is_named_without_a_bar():
+    """It is not left out, and there is no bar that could be taken for an effect."""
+    arm = report_of(make_early()).arms[0]
+    svg = render(charts.effects(arm.rows, "wide"))
+
+    assert "9 of the 20 events" in svg.replace("\u00a0", " ")
+    assert svg.count("<path") - svg.count('d=""') < 12
 
 
 def test_a_single_look_has_no_line_over_time():

@@ -81,7 +81,7 @@ def test_decided_rollout_serves_one_value():
         rollout="r", unit="id", variations=ARMS, control="old", coverage=0.1, decided="old"
     )
 
-    assert served(make_flag(rule), "production") == "false (everyone); else false"
+    assert served(make_flag(rule), "production") == "false for everyone"
 
 
 def test_all_that_a_rule_asks_is_said():
@@ -114,5 +114,5 @@ def test_more_rules_are_counted():
     )
 
     assert served(flag, "production").replace("\u00a0", " ") == (
-        "true for 25 %, by id (everyone); 2 more rules; else false"
+        "true for 25 %, by id; 2 more rules; else false"
     )

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 import rollouts
+from rollouts.web.pages import bp, fingerprint
 
 ROOT = Path(rollouts.__file__).parent
 TEMPLATES = sorted(ROOT.glob("**/templates/**/*.html"))
 STATIC = ROOT / "web" / "static"
-ONE_FILE = {"paper.html"}  # carries its own styles, since it must open without a server
+ONE_FILE = {"paper.html", "one_off.html"}  # carry their styles: they open without a server
 
 
 def by_name(path: Path) -> str:
@@ -82,3 +83,11 @@ def test_every_token_that_is_used_exists():
     for path in [*TEMPLATES, *STATIC.glob("*.css")]:
         used = set(re.findall(r"var\((--[\w-]+)", path.read_text("utf-8")))
         assert used <= defined, path.name
+
+
+def test_addresses_of_files_change_with_them():
+    """Browsers keep a file for a year, under an address that its content makes."""
+    names = [fingerprint(path.name) for path in STATIC.iterdir()]
+
+    assert len(set(names)) == len(names)
+    assert bp.get_send_file_max_age("base.css") == 31_536_000
