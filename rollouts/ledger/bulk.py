@@ -60,6 +60,8 @@ def fetch_in(
     words than to look up.
     """
     for chunk in chunks(values):
+        matching: ColumnElement[bool]
+        among: str | list[int]
         if is_sqlite(session):
             listed = func.json_each(bindparam("among")).table_valued("value")
             matching, among = (

@@ -131,6 +131,7 @@ def frame(
     environment_id: int = ENVIRONMENT,
     received: float = 3600.0,
     sent_at: datetime | None = None,
+    key_id: str = "key",
 ) -> Frame:
     """Events as the journal keeps them."""
     return Frame(
@@ -139,7 +140,7 @@ def frame(
         n_events=len(events),
         is_trusted=is_trusted,
         environment_id=environment_id,
-        key_id="key",
+        key_id=key_id,
         received_at=at(received),
         sent_at=sent_at,
     )
