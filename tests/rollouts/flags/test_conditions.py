@@ -148,6 +148,30 @@ def _nested_list(levels: int) -> list[Any]:
     return value
 
 
+@pytest.mark.parametrize(
+    ("reference", "country", "expected"),
+    [
+        ({"id": "listed"}, "US", True),
+        ({"id": "listed"}, "GB", False),
+        ({"id": "listed", "attributeKey": "note"}, "GB", True),
+        ({"id": "listed", "attributeKey": 5}, "US", False),
+        ({"id": "abroad"}, "GB", True),
+        ({"id": "abroad", "attributeKey": "note"}, "GB", True),
+        ({"id": "circle"}, "US", True),  # inside itself it matches nobody, and it says $not
+        ({"id": "staff"}, "US", False),  # a bare list is no group of this kind
+        ({"id": "missing"}, "US", False),
+        ({"id": 5}, "US", False),
+        ("listed", "US", False),
+    ],
+)
+def test_references_to_saved_groups(reference, country, expected):
+    """Anything unrecognised matches nobody, so that its negation is the risk."""
+    attributes = {"id": "u0", "country": country, "note": "US"}
+
+    assert holds({"$savedGroup": reference}, attributes, SAVED_GROUPS) is expected
+    assert evalCondition(attributes, {"$savedGroup": reference}, SAVED_GROUPS) is expected
+
+
 def test_saved_groups_that_double_at_every_step_match_nobody():
     """A group of two references to a group of two references costs no more than it may."""
     groups = {

@@ -100,6 +100,27 @@ def test_a_single_variation_is_no_experiment():
         program.run({"key": "exp", "variations": [1]}, User({"id": "1"}))
 
 
+@pytest.mark.parametrize(
+    ("members", "by_hash", "by_force"),
+    [
+        ({}, True, True),
+        ({"status": "draft"}, False, True),
+        ({"status": "stopped"}, False, True),
+        ({"active": False}, False, True),
+        ({"condition": {"country": "NZ"}}, False, True),
+        ({"hashVersion": 3}, False, True),
+    ],
+)
+def test_forcing_lets_testers_into_what_is_closed_to_others(members, by_hash, by_force):
+    """Drafts, stopped experiments, unmet conditions."""
+    experiment = {"key": "exp", "variations": [0, 1], **members}
+    program = compile_payload({})
+
+    assert bool(program.run(experiment, User({"id": "u"}))) is by_hash
+    assert bool(program.run(experiment, User({"id": "u"}, {"exp": 1}))) is by_force
+    assert program.run(experiment, User({"id": "u"}, {"exp": 1}, enabled=False)) is None
+
+
 def same_results(program: Program, sdk: Sdk, attributes: dict[str, Any], **user: Any) -> None:
     ours = program.evaluate_all(User(attributes, **user))
     theirs = sdk.evaluate_all(program.keys, attributes, **user)
