@@ -44,7 +44,11 @@ def check_origin() -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is None and origin is None:
         raise NotAllowed("Requests by cookie must say where they come from. " + STALE)
-    if site not in (None, "same-origin", "none") or (origin is not None and not is_ours(origin)):
+    if site not in (None, "same-origin"):
+        raise NotAllowed(STALE)
+    # A strict referrer policy hides the origin, but not that it is the same.
+    is_hidden = origin == "null" and site == "same-origin"
+    if origin is not None and not is_hidden and not is_ours(origin):
         raise NotAllowed(STALE)
 
 

@@ -160,7 +160,7 @@ def _enter(opened: service.SignedIn) -> BaseResponse:
         with transaction() as session:
             service.sign_out(session, g.visit, now=now())
     response = redirect(_next(), 303)
-    set_cookie(response, "rollouts", opened.token, until=opened.ends_at)
+    set_cookie(response, "rollouts", opened.token, lasts=opened.ends_at - now())
     return response
 
 
@@ -183,5 +183,6 @@ def _place_names() -> tuple[str, ...]:
 def _private(page: str, status: int = 200) -> Response:
     response = make_response(page, status)
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # Not "no-referrer": browsers would then hide the Origin of our own forms from us.
+    response.headers["Referrer-Policy"] = "same-origin"
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -34,12 +34,14 @@ def check_way_is_safe() -> None:
         )
 
 
-def set_cookie(response: Response, name: str, value: str, *, until: datetime | None = None) -> None:
+def set_cookie(
+    response: Response, name: str, value: str, *, lasts: timedelta | None = None
+) -> None:
     """A cookie that scripts cannot read and other sites cannot send along with a form."""
     response.set_cookie(
         cookie_name(name),
         value,
-        expires=until,
+        max_age=lasts,
         secure=is_secure(),
         httponly=True,
         samesite="Lax",

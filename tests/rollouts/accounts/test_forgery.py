@@ -19,6 +19,8 @@ REFUSED_HEADERS: list[dict[str, str]] = [
     {"Origin": "http://localhost.evil.example"},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "null"},
     {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
 ]
 
@@ -49,6 +51,13 @@ def test_our_own_form_passes(browser: Browser) -> None:
     )
 
     assert (by_field.status_code, by_header.status_code) == (200, 200)
+    for headers in (
+        {"Origin": "http://localhost"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
+    ):
+        answer = browser.client.post("/probe/editor", data={"csrf_token": token}, headers=headers)
+        assert answer.status_code == 200, headers
 
 
 def test_a_good_token_from_elsewhere_is_refused(browser: Browser) -> None:
