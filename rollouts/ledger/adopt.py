@@ -19,23 +19,22 @@ from rollouts.ledger.store import CountedRolloutRow, ExposureRow, SumRow, TotalR
 _exposures = table_of(ExposureRow)
 
 
-def is_current(session: Session, catalogue: Catalogue) -> bool:
-    """Whether the sums were made for the plans as they are."""
+def list_behind(session: Session, catalogue: Catalogue) -> set[int]:
+    """Rollouts whose sums were made for another plan than theirs is now."""
     query = select(CountedRolloutRow.rollout_id, CountedRolloutRow.fingerprint)
     held = {row.rollout_id: row.fingerprint for row in session.execute(query)}
-    return all(
-        held.get(counting.id) == counting.measured.fingerprint
+    return {
+        counting.id
         for counting in catalogue.countings.values()
-    )
+        if held.get(counting.id) != counting.measured.fingerprint
+    }
 
 
 def adopt(session: Session, catalogue: Catalogue) -> None:
     """Bring the sums of every rollout to its plan as it is now."""
     held = {row.rollout_id: row for row in session.scalars(select(CountedRolloutRow))}
-    for counting in catalogue.countings.values():
-        row = held.get(counting.id)
-        if row is not None and row.fingerprint == counting.measured.fingerprint:
-            continue
+    for rollout_id in sorted(list_behind(session, catalogue)):
+        counting, row = catalogue.countings[rollout_id], held.get(rollout_id)
         is_ramp = (
             row is not None and row.metrics == metrics_of(counting) and is_longer(counting, row)
         )

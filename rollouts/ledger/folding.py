@@ -17,7 +17,7 @@ from rollouts.db import Database
 from rollouts.ingest.journal import Journal
 from rollouts.ingest.model import EPOCH, Entry, Happening, from_us, to_us
 from rollouts.ingest.understand import Understood, hasher_of_units, understand
-from rollouts.ledger.adopt import adopt, is_current
+from rollouts.ledger.adopt import adopt, list_behind
 from rollouts.ledger.apply import apply
 from rollouts.ledger.bulk import fetch_in, table_of, upsert
 from rollouts.ledger.catalogue import Catalogue
@@ -41,10 +41,20 @@ def fold(db: Database, journal: Journal, *, unit_key: bytes, limit_events: int) 
     with _collector_paused():
         # The slow part is done outside the transaction, which others wait for.
         read = [_understand(entry) for entry in journal.read(start, limit_events)]
-        if not read and _is_idle(db):
+        if not read:
             return Folded(0, start, True)
         events, end = _fold(db, start, read, unit_key)
     return Folded(events, end, end >= journal.end())
+
+
+def adopt_plans(db: Database) -> None:
+    """Bring the sums to the plans as they are now, where no event has done so already."""
+    with db.reading() as session:
+        if not list_behind(session, Catalogue(list_measured(session))):
+            return
+    with db.transaction() as session:
+        _locked_state(session)
+        adopt(session, Catalogue(list_measured(session)))
 
 
 def find_offset(session: Session) -> int:
@@ -132,11 +142,6 @@ def _understand(entry: Entry) -> Read:
         return entry, understand(entry.frame)
     except (msgspec.DecodeError, RecursionError):
         return Entry(entry.start, entry.end, None, "the events cannot be read"), []
-
-
-def _is_idle(db: Database) -> bool:
-    with db.reading() as session:
-        return is_current(session, Catalogue(list_measured(session)))
 
 
 def _locked_state(session: Session) -> LedgerStateRow:
