@@ -56,7 +56,7 @@ def test_refusals_come_in_their_order(app: Flask, api: FlaskClient) -> None:
 
 
 def test_no_secret_is_logged(
-    app: Flask, api: FlaskClient, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], app: Flask, api: FlaskClient
 ) -> None:
     """Keys, links, passwords and cookies stay out, also when things fail."""
     browser = come_in(app, api)
