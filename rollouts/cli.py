@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
+from click.exceptions import Exit
 from rich.console import Console
 from rich.table import Table
 
@@ -49,7 +50,7 @@ def main() -> None:
     """Run the command line; a refusal is one line, not a traceback."""
     try:
         cli.main(prog_name="rollouts", standalone_mode=False)
-    except click.exceptions.Exit as end:
+    except Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as wrong:
         wrong.show()
@@ -93,8 +94,10 @@ def up(port: int | None, host: str | None, var_dir: Path | None) -> None:
     from rollouts.app import make_runtime
     from rollouts.supervisor import Supervisor
 
-    given = {"port": port, "host": host, "var_dir": var_dir}
-    settings = Settings.from_environment(**{k: v for k, v in given.items() if v is not None})
+    given: dict[str, Any] = {"port": port, "host": host, "var_dir": var_dir}
+    settings = Settings.from_environment(
+        None, **{name: value for name, value in given.items() if value is not None}
+    )
     parts = make_runtime(settings)
     link = first_start.prepare(parts)
     parts.journal.close()

@@ -35,7 +35,7 @@ def metrics() -> list[dict[str, Any]]:
         },
         {
             "key": PROBLEMS,
-            "name": "Problems met on the way",
+            "name": "Problems met",
             "description": "Defects and dents in the returns journey.",
             "event": "journey_problem",
             "aggregation": "count",
@@ -45,7 +45,8 @@ def metrics() -> list[dict[str, Any]]:
         },
         {
             "key": ORDERS,
-            "name": "Customers who ordered again",
+            "name": "Repeat orders",
+            "description": "Customers who ordered again.",
             "event": "order_completed",
             "aggregation": "any",
             "good": "up",

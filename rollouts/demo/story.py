@@ -27,7 +27,7 @@ from rollouts.words import count
 FOLDER = "demo"
 MARK = "made-by-rollouts-demo"
 HARMLESS_SECONDS = 75.0  # how long the harmless story is watched
-GIVE_UP_SECONDS = 170.0
+GIVE_UP_SECONDS = 240.0  # on a slow machine; a minute is usual
 ALERT_SECONDS = 15.0
 
 
@@ -46,6 +46,9 @@ def run(out: Console, *, harm: bool, exit_at_once: bool, seed: int, port: int | 
         try:
             api = Api(settings.base_url, key)
             api.wait_until_ready()
+            # What follows is done by a person's key, not by the one that opened the door.
+            own = api.post("/api-keys", {"name": "Priya Nair", "role": "admin"})
+            api = Api(settings.base_url, own["api_key"])
             is_as_it_should = _tell(out, api, receiver, harm=harm, seed=seed)
             if not exit_at_once:
                 out.print(f"The service stays up at [bold]{settings.base_url}[/]; Ctrl-C ends it.")
@@ -149,6 +152,10 @@ def _lines(results: dict[str, Any], seen: Seen, alert: dict[str, Any] | None) ->
 
 
 def _budget(budget: dict[str, Any]) -> str:
+    if budget["estimate"] is not None and budget["estimate"] <= 0:
+        return (
+            f"none of {count(budget['amount'])} {budget['unit']} (at most {count(budget['high'])})"
+        )
     if budget["estimate"] is None:
         return f"nothing counted yet of {count(budget['amount'])}: {budget['reason']}"
     return (

@@ -42,6 +42,8 @@ from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading
 from rollouts.web.paging import PageQuery, page
 
+__all__ = ["bp"]
+
 TAGS = [FLAGS]
 
 

@@ -165,7 +165,8 @@ def _harm(body: dict[str, Any]) -> dict[str, Any]:
 
 def _safe(body: dict[str, Any]) -> dict[str, Any]:
     n = sum(1 for _ in guardrails(body))
-    lead = f"Safe so far: {'the guardrail is' if n == 1 else f'all {n} guardrails are'} within the limit."
+    several = "both guardrails are" if n == 2 else f"all {n} guardrails are"
+    lead = f"Safe so far: {'the guardrail is' if n == 1 else several} within the limit."
     following = "Ship it, or let the ramp go on."
     return _said("safe", "safe", lead, " " + goals(body), following)
 

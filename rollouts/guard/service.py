@@ -92,7 +92,8 @@ def _refuse_unless_live(row: RolloutRow) -> None:
 
 def _is_overtaken(session: Session, row: RolloutRow, stock: Stock) -> bool:
     latest = results.find_latest(session, row.id)
-    return (latest.look if latest else 0) + 1 != stock.body["look"]["number"]
+    expected: int = stock.body["look"]["number"]
+    return (latest.look if latest else 0) + 1 != expected
 
 
 def _act_and_keep(

@@ -52,7 +52,7 @@ def adopt_plans(db: Database) -> None:
     with db.reading() as session:
         if not list_behind(session, Catalogue(list_measured(session))):
             return
-    with db.transaction() as session:
+    with _collector_paused(), db.transaction() as session:
         _locked_state(session)
         adopt(session, Catalogue(list_measured(session)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, current_app
 from flask.typing import ResponseReturnValue
@@ -47,7 +47,7 @@ def readyz() -> Response:
 def metrics() -> ResponseReturnValue:
     """The catalogue for a person with a browser; the service's own metrics for Prometheus."""
     if wants_page() and "reports.metrics" in current_app.view_functions:
-        return current_app.ensure_sync(current_app.view_functions["reports.metrics"])()
+        return cast("ResponseReturnValue", current_app.view_functions["reports.metrics"]())
     body, kind = exposition()
     return Response(body, content_type=kind)
 
