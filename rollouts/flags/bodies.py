@@ -190,9 +190,13 @@ class OptionsBody(Body):
     rule_ids: bool = True
     names: bool = Field(False, description="Names of variations: readers of a page see them.")
 
+    sticky: bool = Field(
+        False, description="Remote evaluation remembers the variations of each unit."
+    )
+
     def to_domain(self) -> Options:
         """The options this body describes."""
-        return Options(self.saved_groups, self.rule_ids, self.names)
+        return Options(self.saved_groups, self.rule_ids, self.names, self.sticky)
 
 
 class NewConnectionBody(Body):

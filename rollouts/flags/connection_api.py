@@ -18,6 +18,7 @@ from rollouts.flags.bodies import (
 )
 from rollouts.flags.changing import changing
 from rollouts.flags.environment_store import ConnectionRow, EnvironmentRow
+from rollouts.flags.propagation import Reach, sentence
 from rollouts.flags.served import to_date
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading
@@ -82,6 +83,16 @@ def get_connection(path: ClientKeyPath) -> Response:
         return answer(_with_key(row, environment))
 
 
+@bp.get("/connections/<client_key>/propagation", summary="How far it came", tags=[CONNECTIONS])
+@requires(Role.READER)
+def get_propagation(path: ClientKeyPath) -> dict[str, Any]:
+    """How many of the clients that are known have each version, and in what time."""
+    with reading() as session:
+        service.get_connection(session, path.client_key)
+        found = service.list_reaches(session, path.client_key)
+    return {"versions": [_reach(item) for item in found]}
+
+
 @bp.patch("/connections/<client_key>", summary="Change a connection", tags=[CONNECTIONS])
 @requires(Role.ADMIN)
 def edit_connection(path: ClientKeyPath, body: EditConnectionBody) -> Response:
@@ -118,6 +129,17 @@ def _environment(row: EnvironmentRow) -> dict[str, Any]:
     }
 
 
+def _reach(reach: Reach) -> dict[str, Any]:
+    return {
+        "version": reach.version,
+        "published_at": to_date(reach.published_at),
+        "known": reach.n_known,
+        "reached": reach.n_reached,
+        "seconds": reach.seconds,
+        "sentence": sentence(reach),
+    }
+
+
 def _shown(row: ConnectionRow, environment: EnvironmentRow) -> dict[str, Any]:
     options = row.to_options()
     return {
@@ -129,6 +151,7 @@ def _shown(row: ConnectionRow, environment: EnvironmentRow) -> dict[str, Any]:
             "saved_groups": options.groups.value,
             "rule_ids": options.with_rule_ids,
             "names": options.with_names,
+            "sticky": options.is_sticky,
         },
         "created_at": row.created_at,
     }

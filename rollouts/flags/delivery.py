@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import uuid4
 
 import msgspec
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from rollouts.clock import utcnow
 from rollouts.config import Settings
 from rollouts.db import Database
-from rollouts.flags import last_good, sources
+from rollouts.flags import last_good, propagation_store, sources
 from rollouts.flags.bells import ThreadBell
 from rollouts.flags.model import Connection, Options
+from rollouts.flags.propagation import Propagation, Reach
 from rollouts.flags.served import Served
 from rollouts.flags.sources import Source
 from rollouts.flags.watching import Watch, make_watch
 
 log = structlog.get_logger()
 
+PROCESS = f"{socket.gethostname()[:30]}-{uuid4().hex[:12]}"  # told to others
+TELL_SECONDS = 2.0
 RETRY_SECONDS = 1.0  # between attempts to reach a store that is gone
 
 
@@ -63,6 +70,9 @@ class Delivery:
         self._streams: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._saved: object = None
+        self._told: list[Reach] = []
+        self._tell_at = 0.0
+        self.propagation = Propagation()
         self.thread_bell = ThreadBell()
         self.is_loaded = False
         self.is_store_reachable = False
@@ -183,6 +193,7 @@ class Delivery:
         if watch.wait(self._stopping) and not self._stopping.is_set() and not self.refresh():
             self._stopping.wait(RETRY_SECONDS)
         self._save_last_good()
+        self._tell_propagation()
 
     def _save_last_good(self) -> None:
         if self._saved is self._held or not self.is_store_reachable:
@@ -193,6 +204,23 @@ class Delivery:
         except OSError as wrong:
             log.warning("last_good_not_saved", error=str(wrong))
         self._saved = held
+
+    def _tell_propagation(self) -> None:
+        """Let other processes know how far versions have come here, if that has changed."""
+        if time.monotonic() < self._tell_at or not self.is_store_reachable:
+            return
+        self._tell_at = time.monotonic() + TELL_SECONDS
+        now = utcnow()
+        current = {key: held.served.source for key, held in self._held.items()}
+        reaches = self.propagation.list_reached(current, now)
+        if reaches == self._told:
+            return
+        try:
+            with self._db.transaction() as session:
+                propagation_store.save(session, PROCESS, reaches, now)
+            self._told = reaches
+        except SQLAlchemyError as wrong:
+            log.warning("propagation_not_told", error=type(wrong).__name__)
 
     # Followers
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
+
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from rollouts.accounts.model import Access
-from rollouts.flags import answers, delivery_http
+from rollouts.flags import answers, delivery_http, evaluating
 from rollouts.flags.answers import Answer
 from rollouts.flags.delivery import TooManyStreams
-from rollouts.flags.following import STREAM_HEADERS, follow
+from rollouts.flags.following import STREAM_HEADERS, Follower, follow
+from rollouts.flags.served import Served
 from rollouts.web.access import requires
 from rollouts.web.context import runtime
 
@@ -27,12 +32,15 @@ def get_features(client_key: str) -> Response:
             client_key,
             request.headers.get("If-None-Match", ""),
             request.headers.get("Accept-Encoding", ""),
+            (request.remote_addr, request.headers.get("User-Agent", "")),
         )
     )
 
 
 @bp.route("/api/features/<path:client_key>", methods=["OPTIONS"], provide_automatic_options=False)
 @bp.route("/sub/<path:client_key>", methods=["OPTIONS"], provide_automatic_options=False)
+@bp.route("/api/eval/<path:client_key>", methods=["OPTIONS"], provide_automatic_options=False)
+@bp.route("/ofrep/v1/<path:client_key>", methods=["OPTIONS"], provide_automatic_options=False)
 @requires(Access.CLIENT_KEY)
 def preflight(client_key: str) -> Response:
     """Tell browsers that any page may ask."""
@@ -43,6 +51,17 @@ def preflight(client_key: str) -> Response:
 @requires(Access.CLIENT_KEY)
 def follow_changes(client_key: str) -> Response:
     """A stream of the payload's versions."""
+    return _stream(client_key, attrgetter("frame"))
+
+
+@bp.route("/ofrep/v1/stream/<path:client_key>", methods=["GET"], provide_automatic_options=False)
+@requires(Access.CLIENT_KEY)
+def follow_configuration(client_key: str) -> Response:
+    """A stream that says when to evaluate again."""
+    return _stream(client_key, attrgetter("ofrep_frame"))
+
+
+def _stream(client_key: str, frame_of: Callable[[Served], bytes]) -> Response:
     delivery = runtime().delivery
     refusal = delivery_http.refused_stream(delivery, client_key)
     if refusal is not None:
@@ -51,11 +70,53 @@ def follow_changes(client_key: str) -> Response:
         delivery.admit(client_key)
     except TooManyStreams:
         return to_response(answers.TOO_MANY_STREAMS)
-    events = follow(delivery, client_key, request.headers.get("Last-Event-ID", ""))
-    stream = Response(events, 200)
+    last_event_id = request.headers.get("Last-Event-ID", "")
+    follower = Follower(delivery, client_key, last_event_id, frame_of)
+    stream = Response(follow(delivery, follower))
     stream.headers.update(STREAM_HEADERS)
+    stream.call_on_close(follower.leave)
     stream.call_on_close(lambda: delivery.leave(client_key))
     return stream
+
+
+@bp.route("/api/eval/<path:client_key>", methods=["POST"], provide_automatic_options=False)
+@requires(Access.CLIENT_KEY)
+def evaluate_remotely(client_key: str) -> Response:
+    """The payload reduced to one user."""
+    return _evaluated(lambda body: evaluating.remote(runtime(), client_key, body))
+
+
+@bp.route("/ofrep/v1/evaluate/flags/<path:flag>", methods=["POST"], provide_automatic_options=False)
+@requires(Access.CLIENT_KEY)
+def evaluate_one(flag: str) -> Response:
+    """OFREP: what one flag is worth to a context."""
+    return _evaluated(lambda body: evaluating.ofrep_one(runtime(), _key(), flag, body))
+
+
+@bp.route("/ofrep/v1/evaluate/flags", methods=["POST"], provide_automatic_options=False)
+@requires(Access.CLIENT_KEY)
+def evaluate_all() -> Response:
+    """OFREP: what every flag is worth to a context."""
+    wanted = request.args.get("flagConfigEtag", "")
+    if evaluating.is_behind(runtime().delivery, _key(), wanted):
+        runtime().delivery.refresh()
+    tag = request.headers.get("If-None-Match", "")
+    return _evaluated(lambda body: evaluating.ofrep_all(runtime(), _key(), body, tag, wanted))
+
+
+def _evaluated(evaluate: Callable[[bytes], Answer]) -> Response:
+    """Evaluate what was sent, unless it is too much."""
+    try:
+        body = request.get_data()
+    except RequestEntityTooLarge:
+        return to_response(evaluating.TOO_LARGE)
+    return to_response(evaluate(body))
+
+
+def _key() -> str:
+    return evaluating.client_key_of(
+        request.headers.get("Authorization", ""), request.headers.get("X-API-Key", "")
+    )
 
 
 @bp.get("/healthcheck")

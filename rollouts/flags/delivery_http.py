@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
+from rollouts.clock import utcnow
 from rollouts.flags.answers import KEY_REMOTE, KEY_UNKNOWN, NOTHING_YET, Answer
 from rollouts.flags.delivery import Delivery
 from rollouts.flags.model import Mode
@@ -11,15 +14,24 @@ STALE = ("x-rollouts-store", "unreachable")  # what is served may be out of date
 
 
 def features(
-    delivery: Delivery, client_key: str, if_none_match: str, accept_encoding: str
+    delivery: Delivery,
+    client_key: str,
+    if_none_match: str,
+    accept_encoding: str,
+    client: Hashable = None,
 ) -> Answer:
-    """The payload of a client key, or that the client has it already."""
+    """The payload of a client key, or that the client has it already.
+
+    client: whatever tells those apart who ask: address and user agent.
+    """
     held = delivery.current(client_key)
     if held is None:
         return KEY_UNKNOWN if delivery.is_loaded else NOTHING_YET
     if held.connection.mode is Mode.REMOTE:
         return KEY_REMOTE
     served = held.served
+    if client is not None:
+        delivery.propagation.note(client_key, client, served.source, utcnow(), is_stream=False)
     if if_none_match and is_same_tag(if_none_match, served.etag):
         answer = served.not_modified
     else:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Final
 
+from rollouts.clock import utcnow
 from rollouts.flags.answers import CORS
 from rollouts.flags.delivery import Delivery
+from rollouts.flags.served import Served
+from rollouts.flags.sources import Source
 
 OPENING: Final = b"retry: 10000\n\n"
 HEARTBEAT: Final = b": ping\n\n"
@@ -26,10 +30,18 @@ class Ended(Exception):  # no error: the stream is over
 class Follower:
     """Remembers what one client has; however slow it is, only the newest version is sent."""
 
-    def __init__(self, delivery: Delivery, client_key: str, last_event_id: str) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        client_key: str,
+        last_event_id: str,
+        frame_of: Callable[[Served], bytes] = attrgetter("frame"),
+    ) -> None:
         self._delivery = delivery
+        self._frame_of = frame_of
         self._client_key = client_key
         self._event_id = last_event_id
+        self._sending: Source | None = None
 
     def step(self) -> bytes | None:
         """What to send now, or None if the client has the newest. Raises Ended."""
@@ -43,12 +55,24 @@ class Follower:
         if held.served.event_id == self._event_id:
             return None
         self._event_id = held.served.event_id
-        return held.served.frame
+        self._sending = held.served.source
+        return self._frame_of(held.served)
+
+    def has_sent(self) -> None:
+        """What `step` gave was taken by the client's connection."""
+        if self._sending is not None:
+            self._delivery.propagation.note(
+                self._client_key, self, self._sending, utcnow(), is_stream=True
+            )
+            self._sending = None
+
+    def leave(self) -> None:
+        """The stream is over."""
+        self._delivery.propagation.forget(self._client_key, self)
 
 
-def follow(delivery: Delivery, client_key: str, last_event_id: str) -> Iterator[bytes]:
+def follow(delivery: Delivery, follower: Follower) -> Iterator[bytes]:
     """A stream for a server with threads: blocks between what it yields."""
-    follower = Follower(delivery, client_key, last_event_id)
     bell = delivery.thread_bell
     yield OPENING
     while True:
@@ -62,3 +86,4 @@ def follow(delivery: Delivery, client_key: str, last_event_id: str) -> Iterator[
             frame = HEARTBEAT if bell.count == seen else b""
         if frame:
             yield frame
+            follower.has_sent()

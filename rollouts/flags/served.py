@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -17,7 +18,7 @@ from rollouts.flags import payload
 from rollouts.flags.answers import CORS, JSON_TYPE, Answer
 from rollouts.flags.encryption import encrypt, iv_of
 from rollouts.flags.evaluation.program import Program
-from rollouts.flags.model import Connection, Mode
+from rollouts.flags.model import Connection, GroupForm, Mode
 from rollouts.flags.sources import Source
 
 CACHE_CONTROL: Final = "public, max-age=30, stale-while-revalidate=3600, stale-if-error=36000"
@@ -38,12 +39,14 @@ class Served:
     def __init__(self, connection: Connection, source: Source, canonical: dict[str, Any]) -> None:
         self.source = source
         self.mode = connection.mode
+        self._options = connection.options
         self.canonical = canonical
         self.body = _body(connection, source.updated_at, canonical)
         digest = hashlib.sha256(self.body).hexdigest()
         self.etag = f'W/"{digest[:32]}"'
         self.event_id = f"{source.version}-{digest[:8]}"
         self.frame = self._frame()
+        self.ofrep_frame = self._ofrep_frame()
         self.not_modified = Answer(304, self._headers(PLAIN))
         self._answers: dict[str, Answer] = {}
         self._program: Program | None = None
@@ -53,6 +56,12 @@ class Served:
             return f"id: {self.event_id}\nevent: features-updated\ndata: \n\n".encode()
         head = f"id: {self.event_id}\nevent: features\ndata: ".encode()
         return head + self.body + b"\n\n"
+
+    def _ofrep_frame(self) -> bytes:
+        moment = int(self.source.updated_at.timestamp())
+        told = {"type": "refetchEvaluation", "etag": self.event_id, "lastModified": moment}
+        head = f"id: {self.event_id}\nevent: message\ndata: ".encode()
+        return head + msgspec.json.encode(told) + b"\n\n"
 
     def answer(self, accept_encoding: str) -> Answer:
         """The whole answer in the best encoding that the client takes."""
@@ -86,8 +95,9 @@ class Served:
     def program(self) -> Program:
         """The flags compiled for evaluation."""
         if self._program is None:
-            held = self.canonical
-            self._program = Program(held["features"], held["savedGroups"], {})
+            wanted = replace(self._options, groups=GroupForm.REFERENCES)
+            told = payload.adapt(self.canonical, wanted)
+            self._program = Program(told["features"], told["savedGroups"], {})
         return self._program
 
     @property

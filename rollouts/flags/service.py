@@ -36,6 +36,7 @@ from rollouts.flags.environments import (
     list_environments,
 )
 from rollouts.flags.model import Flag, FlagState, RolloutRule, Rule
+from rollouts.flags.propagation_store import list_reaches
 from rollouts.flags.publishing import publish_due
 from rollouts.flags.revisions import get_revision
 from rollouts.flags.rollout_rules import check_rollout, put_rollout_rule, remove_rollout_rule
@@ -62,6 +63,7 @@ __all__ = [
     "list_environments",
     "list_flag_revisions",
     "list_flags",
+    "list_reaches",
     "publish_due",
     "put_rollout_rule",
     "remove_rollout_rule",

@@ -17,6 +17,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rollouts.db import Base, BigId
+from rollouts.flags import propagation_store as propagation_store
+from rollouts.flags import sticky_store as sticky_store
 from rollouts.flags.environment_store import (
     find_environment,
     holds,

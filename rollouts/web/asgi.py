@@ -9,6 +9,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from operator import attrgetter
 from types import FrameType
 from typing import Any, Final
 
@@ -18,11 +19,12 @@ from rollouts import first_start
 from rollouts.app import create_app, make_runtime
 from rollouts.config import Settings
 from rollouts.flags import answers, delivery_http
-from rollouts.flags.answers import Answer
 from rollouts.flags.bells import LoopBell
+from rollouts.web.asgi_evaluation import EVALUATION, OFREP, Evaluation
 from rollouts.web.asgi_ingest import Ingest
 from rollouts.web.asgi_pages import Pages
 from rollouts.web.asgi_parts import (
+    SLOW,
     BodyTooSlow,
     ClientGone,
     Receive,
@@ -30,13 +32,14 @@ from rollouts.web.asgi_parts import (
     Send,
     header,
     read_body,
-    send_answer,
+    send_whole,
 )
 from rollouts.web.asgi_streams import serve_stream
 from rollouts.web.context import Runtime
 
 FEATURES: Final = "/api/features/"
 STREAMS: Final = "/sub/"
+OFREP_STREAMS: Final = "/ofrep/v1/stream/"
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -54,6 +57,7 @@ class Edge:
     def __init__(self, parts: Runtime, pages: Flask) -> None:
         self._parts = parts
         self._ingest = Ingest(parts)
+        self._evaluation = Evaluation(parts)
         self._pages = Pages(pages, parts.settings.web_threads)
         self._bell: LoopBell | None = None
         self._signals: dict[signal.Signals, Any] = {}  # handlers to put back
@@ -73,8 +77,10 @@ class Edge:
         path, method = scope["path"], scope["method"]
         if path.startswith(FEATURES):
             return self._features if method in ("GET", "HEAD") else self._preflight(method)
-        if path.startswith(STREAMS):
+        if path.startswith((STREAMS, OFREP_STREAMS)):
             return self._stream if method == "GET" else self._preflight(method)
+        if path.startswith((EVALUATION, OFREP)):
+            return self._evaluation.find_handler(path, method) or self._preflight(method)
         return self._ingest.find_handler(path, method)
 
     def _preflight(self, method: str) -> Handler | None:
@@ -91,12 +97,17 @@ class Edge:
             scope["path"][len(FEATURES) :],
             header(scope, b"if-none-match"),
             header(scope, b"accept-encoding"),
+            _client_of(scope),
         )
-        await _send(send, answer, is_head=scope["method"] == "HEAD")
+        await send_whole(send, answer, is_head=scope["method"] == "HEAD")
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        key = scope["path"][len(STREAMS) :]
-        await serve_stream(self._parts.delivery, self._get_bell(), key, scope, receive, send)
+        path: str = scope["path"]
+        is_ofrep = path.startswith(OFREP_STREAMS)
+        key = path.removeprefix(OFREP_STREAMS if is_ofrep else STREAMS)
+        frame_of = attrgetter("ofrep_frame" if is_ofrep else "frame")
+        delivery = self._parts.delivery
+        await serve_stream(delivery, self._get_bell(), key, frame_of, scope, receive, send)
 
     def _get_bell(self) -> LoopBell:
         if self._bell is None:
@@ -111,7 +122,7 @@ class Edge:
         except ClientGone:
             return
         except BodyTooSlow:
-            await _send(send, SLOW)
+            await send_whole(send, SLOW)
             return
         await self._pages.serve(scope, body, send)
 
@@ -163,18 +174,10 @@ class Edge:
         self._parts.db.dispose()
 
 
-SLOW: Final = Answer(
-    408,
-    (("Content-Type", "application/problem+json"), ("Connection", "close")),
-    b'{"type":"urn:rollouts:error:too_slow","title":"The request took too long","status":408,'
-    b'"detail":"The body did not arrive in time.","code":"too_slow"}',
-)
-
-
-async def _send(send: Send, answer: Answer, *, is_head: bool = False) -> None:
-    body = b"" if is_head else answer.body
-    await send_answer(send, answer.status, answer.raw_headers, body)
+def _client_of(scope: Scope) -> tuple[str, str]:
+    address = scope.get("client") or ("", 0)
+    return address[0], header(scope, b"user-agent")
 
 
 async def _answer_preflight(scope: Scope, receive: Receive, send: Send) -> None:
-    await _send(send, answers.PREFLIGHT_ANSWER)
+    await send_whole(send, answers.PREFLIGHT_ANSWER)

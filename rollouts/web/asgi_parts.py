@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, Final, cast
 
+from rollouts.flags.answers import Answer
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -63,3 +65,17 @@ def to_raw(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple
     """Headers as ASGI wants them."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs]
+
+
+async def send_whole(send: Send, answer: Answer, *, is_head: bool = False) -> None:
+    """Send one of delivery's answers."""
+    body = b"" if is_head else answer.body
+    await send_answer(send, answer.status, answer.raw_headers, body)
+
+
+SLOW: Final = Answer(
+    408,
+    (("Content-Type", "application/problem+json"), ("Connection", "close")),
+    b'{"type":"urn:rollouts:error:too_slow","title":"The request took too long","status":408,'
+    b'"detail":"The body did not arrive in time.","code":"too_slow"}',
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Final
 
 from rollouts.flags import answers, delivery_http
@@ -17,6 +18,7 @@ from rollouts.flags.following import (
     Ended,
     Follower,
 )
+from rollouts.flags.served import Served
 from rollouts.web.asgi_parts import Receive, Scope, Send, header, send_answer, to_raw
 
 WRITE_SECONDS: Final = 10.0  # a client that takes nothing for so long is given up
@@ -26,9 +28,15 @@ RAW_STREAM_HEADERS: Final = to_raw(STREAM_HEADERS)
 
 
 async def serve_stream(
-    delivery: Delivery, bell: LoopBell, key: str, scope: Scope, receive: Receive, send: Send
+    delivery: Delivery,
+    bell: LoopBell,
+    key: str,
+    frame_of: Callable[[Served], bytes],
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
-    """Answer `/sub/<key>`: admit the client and follow the key for it until either side ends."""
+    """Admit the client and follow the key for it, until either side ends."""
     refusal = delivery_http.refused_stream(delivery, key)
     if refusal is not None:
         await send_answer(send, refusal.status, refusal.raw_headers, refusal.body)
@@ -41,10 +49,12 @@ async def serve_stream(
         return
     event = bell.join(key)
     client = _Client(receive, send, event)
+    follower = Follower(delivery, key, header(scope, b"last-event-id"), frame_of)
     try:
-        await client.follow(Follower(delivery, key, header(scope, b"last-event-id")))
+        await client.follow(follower)
     finally:
         client.release()
+        follower.leave()
         bell.leave(key, event)
         delivery.leave(key)
 
@@ -81,6 +91,7 @@ class _Client:
                 frame = follower.step()
                 if frame is not None:
                     await self._write(frame)
+                    follower.has_sent()
                 elif not await self._has_woken():
                     await self._write(HEARTBEAT)
         except Ended:

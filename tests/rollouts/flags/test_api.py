@@ -269,7 +269,7 @@ def test_options_of_a_connection_change_its_payload(api: Caller):
 
     changed = api.send("PATCH", f"/connections/{key}", {"options": {"names": True}}).json
 
-    assert changed["options"] == {"saved_groups": "inline", "rule_ids": True, "names": True}
+    assert changed["options"]["names"] is True
     assert served(api, key)["f"]["rules"][0]["meta"][0]["name"] == "Old"
 
 

@@ -327,7 +327,7 @@ def test_a_stream_opens_with_the_current_version(start: Start, db: Database):
     key = connected(db)
     delivery = start()
     delivery.start()
-    stream = follow(delivery, key, "")
+    stream = follow(delivery, Follower(delivery, key, ""))
     assert next(stream) == OPENING
     first = next(stream).decode().split("\n")
     held = delivery.current(key)
@@ -392,7 +392,7 @@ def test_every_follower_is_woken(start: Start, db: Database):
     delivery.start()
 
     def read() -> None:
-        stream = follow(delivery, key, "")
+        stream = follow(delivery, Follower(delivery, key, ""))
         next(stream), next(stream)
         seen.append(next(stream))
 
@@ -416,7 +416,7 @@ def test_a_silent_stream_has_a_heartbeat(
     monkeypatch.setattr("rollouts.flags.following.HEARTBEAT_SECONDS", 0.01)
     delivery = start()
     delivery.start()
-    stream = follow(delivery, key, "")
+    stream = follow(delivery, Follower(delivery, key, ""))
     assert [next(stream) for _ in range(4)][2:] == [HEARTBEAT, HEARTBEAT]
     stream.close()
 
@@ -430,7 +430,7 @@ def test_streams_end_in_good_order(start: Start, db: Database):
     ends = {key: threading.Event() for key in (stopping, revoked)}
 
     def read(key: str) -> None:
-        for _ in follow(delivery, key, ""):
+        for _ in follow(delivery, Follower(delivery, key, "")):
             pass
         ends[key].set()
 

@@ -1,0 +1,87 @@
+"""Evaluation on the asynchronous edge: compiled flags answer in the event loop itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import parse_qs
+
+from rollouts.flags import evaluating
+from rollouts.flags.answers import Answer
+from rollouts.runtime import Runtime
+from rollouts.web.asgi_parts import (
+    SLOW,
+    BodyTooSlow,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    header,
+    read_body,
+    send_whole,
+)
+
+EVALUATION: Final = "/api/eval/"
+OFREP: Final = "/ofrep/v1/"
+OFREP_ALL: Final = "/ofrep/v1/evaluate/flags"
+OFREP_ONE: Final = "/ofrep/v1/evaluate/flags/"
+
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+Evaluate = Callable[[Scope, bytes], Awaitable[Answer]]
+
+
+class Evaluation:
+    """GrowthBook's remote evaluation and OFREP."""
+
+    def __init__(self, parts: Runtime) -> None:
+        self._parts = parts
+
+    def find_handler(self, path: str, method: str) -> Handler | None:
+        """The handler of a request to evaluate; None for all else."""
+        if method != "POST":
+            return None
+        if path.startswith(EVALUATION):
+            return self._with_body(self._remote)
+        if path == OFREP_ALL:
+            return self._with_body(self._all)
+        return self._with_body(self._one) if path.startswith(OFREP_ONE) else None
+
+    def _with_body(self, evaluate: Evaluate) -> Handler:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            limit = self._parts.settings.body_max_bytes
+            try:
+                body = await read_body(scope, receive, limit)
+            except ClientGone:
+                return
+            except BodyTooSlow:
+                await send_whole(send, SLOW)
+                return
+            is_short = len(body) <= limit
+            await send_whole(
+                send, await evaluate(scope, body) if is_short else evaluating.TOO_LARGE
+            )
+
+        return handle
+
+    async def _remote(self, scope: Scope, body: bytes) -> Answer:
+        key = scope["path"][len(EVALUATION) :]
+        if evaluating.needs_store(self._parts.delivery, key):
+            return await asyncio.to_thread(evaluating.remote, self._parts, key, body)
+        return evaluating.remote(self._parts, key, body)
+
+    async def _one(self, scope: Scope, body: bytes) -> Answer:
+        flag = scope["path"][len(OFREP_ONE) :]
+        return evaluating.ofrep_one(self._parts, _key(scope), flag, body)
+
+    async def _all(self, scope: Scope, body: bytes) -> Answer:
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        wanted = query.get("flagConfigEtag", [""])[0]
+        key, tag = _key(scope), header(scope, b"if-none-match")
+        if evaluating.is_behind(self._parts.delivery, key, wanted):
+            await asyncio.to_thread(self._parts.delivery.refresh)
+        return evaluating.ofrep_all(self._parts, key, body, tag, wanted)
+
+
+def _key(scope: Scope) -> str:
+    return evaluating.client_key_of(header(scope, b"authorization"), header(scope, b"x-api-key"))
