@@ -18,6 +18,7 @@ def _words() -> dict[str, Any]:
         "EVENTS": words.EVENTS,
         "CHECKS": words.CHECKS,
         "FINDINGS": words.FINDINGS,
+        "LOOKS": words.LOOKS,
     }
 
 

@@ -6,10 +6,10 @@ from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from rollouts.accounts.model import Role
-from rollouts.errors import Fault, Invalid
 from rollouts.flags import service as flags
 from rollouts.reports import asked, catalogue
 from rollouts.reports.blueprint import bp
+from rollouts.reports.deed_pages import asked_reason
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading, runtime, transaction
 
@@ -38,7 +38,7 @@ def show_flag(key: str) -> str:
 @requires(Role.EDITOR)
 def turn_off(key: str) -> ResponseReturnValue:
     """The kill switch: everyone in one environment gets the off value, at once."""
-    reason = _reason(key)
+    reason = asked_reason(key, kind="flag")
     with transaction() as session:
         flags.kill(
             session,
@@ -55,7 +55,7 @@ def turn_off(key: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def turn_on(key: str) -> ResponseReturnValue:
     """Serve the flag's rules again in one environment."""
-    reason = _reason(key)
+    reason = asked_reason(key, kind="flag")
     with transaction() as session:
         flags.set_enabled(
             session,
@@ -67,21 +67,6 @@ def turn_on(key: str) -> ResponseReturnValue:
             now=now(),
         )
     return _switched(key)
-
-
-def _reason(key: str) -> str:
-    reason = request.form.get("reason", "").strip()
-    if not reason:
-        raise Invalid(
-            "Say why: the reason stands in the flag's history. Go back, nothing was changed.",
-            faults=(Fault("reason", "say why"),),
-        )
-    if request.form.get("key", "").strip() != key:
-        raise Invalid(
-            f"Type the flag's key, {key}, to show that you mean this one. Nothing was changed.",
-            faults=(Fault("key", "not this flag's key"),),
-        )
-    return reason
 
 
 def _switched(key: str) -> ResponseReturnValue:

@@ -20,7 +20,7 @@ from rollouts.web.theme import tokens
 if TYPE_CHECKING:
     import altair
 
-NAMES = {WIDE: 190, HALF: 150}  # room for names: fixed, since the reader's font is not ours
+NAMES = {WIDE: 230, HALF: 150}  # room for names: fixed, since the reader's font is not ours
 NUMBERS = 158  # room for an effect with its interval
 STATES = ["harm", "safe", "unknown", "nodata"]
 MOST_ROWS = 14

@@ -16,10 +16,11 @@ from rollouts.reports import charts, over_time, store
 from rollouts.reports.axes import thinned
 from rollouts.reports.model import Arm, Report
 from rollouts.reports.svg import SIZES, render
+from rollouts.web.pages import is_brief
 
 log = structlog.get_logger()
 
-EDITION = 1  # raise it when a chart is drawn differently
+EDITION = 2  # raise it when a chart is drawn differently
 MOST_BUDGETS = 3
 TABLE_ROWS = 24
 Point = Mapping[str, Any]
@@ -35,6 +36,11 @@ class Figures:
     def find(self, name: str) -> Mapping[str, Markup] | None:
         """A picture in all its widths, if it was drawn."""
         return self.pictures.get(name)
+
+    def is_brief(self, arm: str) -> bool:
+        """Whether the looks are so close together that seconds tell them apart."""
+        held = self.tables.get(arm) or [{"taken_at": None}]
+        return is_brief(held[0]["taken_at"], held[-1]["taken_at"])
 
     def table(self, arm: str, metric: str) -> Sequence[Point]:
         """Looks of one metric, evenly chosen, the newest last."""

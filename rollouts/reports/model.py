@@ -137,8 +137,14 @@ class Report:
         """The small line over the verdict."""
         verdict, decision = self.body["verdict"], self.body["decision"]
         said = words.headline(verdict["kind"], verdict["finding"])
+        if verdict["finding"] == "harm" and not self._shows_harm:
+            said = said.replace(words.FINDINGS["harm"], "Harm budget spent")
         is_ours = verdict["kind"] == "withdrawn" and decision["action"] == "withdraw"
         return f"{said} by the stop-loss" if is_ours else said
+
+    @property
+    def _shows_harm(self) -> bool:
+        return any(row.state == "harm" for arm in self.arms for row in arm.guardrails)
 
     @property
     def tone(self) -> str:
@@ -177,7 +183,10 @@ class Report:
 
 
 def _weight(row: Row) -> tuple[int, bool, float]:
-    return ORDER[row.state], row.gauge is None, -(row.evidence or 0.0)
+    order = ORDER[row.state]
+    if row.gauge is not None and row.gauge.state == "spent":
+        order = min(order, ORDER["nodata"])
+    return order, row.gauge is None, -(row.evidence or 0.0)
 
 
 def _spent(row: Row) -> float:

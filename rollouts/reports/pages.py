@@ -7,15 +7,15 @@ from flask.typing import ResponseReturnValue
 
 from rollouts.accounts.model import Role
 from rollouts.errors import NotFound
-from rollouts.reports import asked, catalogue_pages, home, paper, service
+from rollouts.reports import asked, catalogue_pages, deed_pages, home, paper, service
 from rollouts.reports.blueprint import bp
 from rollouts.reports.home import Wanted
 from rollouts.reports.tables import to_csv
 from rollouts.web import json_bytes
 from rollouts.web.access import requires
-from rollouts.web.context import now, reading, runtime
+from rollouts.web.context import current_actor, now, reading, runtime
 
-__all__ = ["bp", "catalogue_pages"]
+__all__ = ["bp", "catalogue_pages", "deed_pages"]
 LOOKS_A_PAGE = 25
 
 
@@ -60,6 +60,7 @@ def show_report(key: str, snapshot_id: str | None = None) -> str:
         figures=service.figures(runtime().db, page),
         timeline=page.timeline,
         notices=page.notices,
+        may_act=page.head.is_live and current_actor().role.includes(Role.EDITOR),
     )
 
 

@@ -33,6 +33,17 @@ KINDS = {
     "unjudged": "",
 }
 
+LOOKS = {
+    "withdrawn": "withdrawn",
+    "shipped": "shipped",
+    "stopped": "stopped",
+    "held": "held",
+    "harm": "harm shown",
+    "early": "too early",
+    "safe": "safe",
+    "unjudged": "cannot be judged",
+}
+
 CHECKS = {
     "ok": ("safe", "c-safe"),
     "warn": ("warn", "c-hold"),

@@ -137,10 +137,12 @@ def day(value: datetime | str | None, *, year: bool = False) -> str:
     return f"{at.day} {at:%b %Y}" if year else f"{at.day} {at:%b}"
 
 
-def clock(value: datetime | str | None) -> str:
-    """Day and minute: "14 May 09:42"."""
+def clock(value: datetime | str | None, *, seconds: bool = False) -> str:
+    """Day and minute, or second: "14 May 09:42"."""
     at = moment(value)
-    return NONE if at is None else f"{at.day} {at:%b %H:%M}"
+    if at is None:
+        return NONE
+    return f"{at.day} {at:%b} {at:%H:%M:%S}" if seconds else f"{at.day} {at:%b} {at:%H:%M}"
 
 
 def ago(value: datetime | str | None, now: datetime) -> str:

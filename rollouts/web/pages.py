@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -46,6 +47,7 @@ FILTERS = (
 )
 
 A_YEAR = 31_536_000
+BRIEF = timedelta(hours=2)
 
 
 class _Kept(Blueprint):
@@ -72,6 +74,8 @@ def _install(state: BlueprintSetupState) -> None:
         env.filters[name] = getattr(formatting, name)
     env.filters["when"] = when
     env.filters["ago"] = since
+    env.filters["coded"] = coded
+    env.globals["is_brief"] = is_brief
     env.globals.update(asset=asset, sheets=SHEETS, navigation=navigation, span=formatting.span)
     env.globals.update(between=formatting.between, days_between=formatting.days_between)
 
@@ -99,9 +103,22 @@ def _is_open(endpoint: str) -> bool:
     return actor is None or not isinstance(required, Role) or actor.role.includes(required)
 
 
-def when(value: Any, words: str = "") -> Markup:
+def when(value: Any, words: str = "", *, seconds: bool = False) -> Markup:
     """A moment as `<time>`: "14 May 09:42", with the exact time on hover."""
-    return formatting.time_tag(value, words or formatting.clock(value))
+    return formatting.time_tag(value, words or formatting.clock(value, seconds=seconds))
+
+
+def is_brief(first: Any, last: Any) -> bool:
+    """Whether two moments are so close that seconds tell things apart."""
+    start, end = formatting.moment(first), formatting.moment(last)
+    return start is not None and end is not None and abs(end - start) < BRIEF
+
+
+def coded(text: str) -> Markup:
+    """Plain text in which `backticks` mark what is typed as it stands."""
+    parts = text.split("`")
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def since(value: Any) -> Markup:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 from werkzeug.serving import make_server
 
 from rollouts.db import Database
-from tests.conftest import must_run
+from tests.browsing import chromium
 from tests.rollouts.reports import shop
 
-CHROMIUM = Path("/usr/bin/chromium")
 PATHS = (
     "/",
     "/rollouts/guided-returns/report",
@@ -49,21 +49,13 @@ def address(story: Database) -> Iterator[str]:
 
 
 @pytest.fixture
-def browser() -> Iterator[object]:
-    """Debian's Chromium, driven by Playwright."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        assert not must_run("browser"), "Chromium is not installed"
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
+def browser() -> Iterator[Browser]:
+    """A browser for one test."""
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
-def test_pages_keep_the_policy_and_fit_any_screen(browser, address: str):
+def test_pages_keep_the_policy_and_fit_any_screen(browser: Browser, address: str):
     """No violation and no error is reported, and nothing reaches past the edge at 320 px."""
     complaints: list[str] = []
     for width, scheme in ((1440, "light"), (390, "dark"), (320, "light")):
@@ -79,7 +71,7 @@ def test_pages_keep_the_policy_and_fit_any_screen(browser, address: str):
     assert complaints == []
 
 
-def test_report_shows_the_chart_that_fits(browser, address: str):
+def test_report_shows_the_chart_that_fits(browser: Browser, address: str):
     """One width of three is visible, its text is not shrunk, and its colours follow the theme."""
     seen = {}
     for width, scheme in ((1440, "light"), (390, "dark")):
@@ -102,7 +94,7 @@ def test_report_shows_the_chart_that_fits(browser, address: str):
     assert seen["dark"] == "rgb(255, 143, 109)"
 
 
-def test_a_person_reads_verdict_and_budget_and_turns_the_flag_off(browser, address: str):
+def test_a_person_reads_verdict_and_budget_and_turns_the_flag_off(browser: Browser, address: str):
     """The whole way by hand: read, go to the flag, give key and reason, see it off."""
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.goto(f"{address}/rollouts/guided-returns/report")
@@ -119,7 +111,7 @@ def test_a_person_reads_verdict_and_budget_and_turns_the_flag_off(browser, addre
     assert page.get_by_text("Turn on in Production…").is_visible()
 
 
-def test_slash_leads_to_the_search(browser, address: str):
+def test_slash_leads_to_the_search(browser: Browser, address: str):
     """A key for those who know it; off while they write."""
     page = browser.new_page()
     page.goto(f"{address}/flags")

@@ -57,6 +57,18 @@ def test_harm_stands_first():
     assert states == ["harm"] + ["unknown"] * 4 + ["safe"] * 2
 
 
+def test_spent_budget_is_not_called_harm_shown():
+    """Withdrawn for its budget, with the limit itself still open: both are said as they are."""
+    metric = make_metric(finding="unknown", budget=make_budget())
+    report = report_of(
+        make_snapshot(arms=[{"key": "new", "name": "New page", "metrics": [metric]}])
+    )
+
+    assert report.headline == "Harm budget spent: withdrawn by the stop-loss"
+    assert report.leading is not None
+    assert report.leading.key == "contacts"
+
+
 def test_over_twelve_guardrails_the_safe_ones_are_folded():
     """What is not safe stays in sight."""
     arm = report_of(make_huge()).arms[0]

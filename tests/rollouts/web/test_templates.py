@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rollouts
-from rollouts.web.pages import bp, fingerprint
+from rollouts.web.pages import bp, coded, fingerprint
 
 ROOT = Path(rollouts.__file__).parent
 TEMPLATES = sorted(ROOT.glob("**/templates/**/*.html"))
@@ -91,3 +91,8 @@ def test_addresses_of_files_change_with_them():
 
     assert len(set(names)) == len(names)
     assert bp.get_send_file_max_age("base.css") == 31_536_000
+
+
+def test_backticks_become_code_and_nothing_else_does():
+    """What is typed as it stands is set apart; markup in it stays text."""
+    assert coded("Send `<key>` & <b>") == "Send <code>&lt;key&gt;</code> &amp; &lt;b&gt;"
