@@ -159,17 +159,25 @@ def anytime_stages_p_value(
     return _p_value(evidence)
 
 
-def by_group(groups: Mapping[str, Split], *, anytime: bool = False) -> dict[str, float | Undecided]:
+def by_group(
+    groups: Mapping[str, Split], *, anytime: bool = False, concentration: float = 1_000
+) -> dict[str, float | Undecided]:
     """P-values per stage, day or segment, corrected by Holm for having looked at all of them.
 
-    anytime: whether each is to be valid at every look. A group too small to judge is Undecided and
-    costs the others nothing.
+    anytime: whether each is to be valid at every look, with the given concentration: smaller than
+        for a whole rollout, since only larger mismatches can show in a group. A group too small to
+        judge is Undecided and costs the others nothing.
 
     >>> found = by_group({"web": Split((5000, 5000), (0.5, 0.5)), "app": Split((1, 2), (0.5, 0.5))})
     >>> found["web"], bool(found["app"])
     (1.0, False)
     """
-    test = anytime_srm_p_value if anytime else srm_p_value
+
+    def test(counts: Sequence[int], shares: Sequence[float]) -> float | Undecided:
+        if anytime:
+            return anytime_srm_p_value(counts, shares, concentration=concentration)
+        return srm_p_value(counts, shares)
+
     found = {name: test(group.counts, group.shares) for name, group in groups.items()}
     judged = {name: p for name, p in found.items() if isinstance(p, float)}
     corrected = dict(zip(judged, holm(list(judged.values())), strict=True))
