@@ -312,7 +312,9 @@ def _shown(absolute: Effect | Undecided, relative: Effect | Undecided) -> dict[s
     return {
         "absolute": _effect(absolute),
         "relative": _effect(relative),
-        "undecided": {"reason": undecided.reason, "needs": undecided.needs} if undecided is not None else None,
+        "undecided": {"reason": undecided.reason, "needs": undecided.needs}
+        if undecided is not None
+        else None,
         "p_value_corrected": None,
     }
 

@@ -15,7 +15,9 @@ from analysis.decision import (
     decide,
     sizing_plan,
 )
+from analysis import mean
 from analysis.effect import Undecided
+from analysis.summary import Summary
 
 WON = MetricEvidence("orders", Role.SUCCESS, better=0.001, worse=0.999)
 KEPT = MetricEvidence("complaints", Role.GUARDRAIL, not_worse=0.002, worse=0.4)
@@ -111,6 +113,21 @@ def test_a_broken_comparison_outranks_harm():
     both = changed(SRM={"broken": 0.0}, refunds={"worse": 0.0})
 
     assert decide(both, RISKS, complete=True).outcome is Outcome.INVALID
+
+
+def test_evidence_is_read_off_an_interval():
+    """At the interval's own level the p-values and its limits agree."""
+    effect = mean.difference(Summary.of([1, 2, 3, 4] * 50), Summary.of([2, 3, 4, 4] * 50))
+    success = MetricEvidence.of_effect("a", Role.SUCCESS, effect, higher_is_better=True)
+    guarded = MetricEvidence.of_effect(
+        "a", Role.GUARDRAIL, effect, higher_is_better=False, margin=effect.high
+    )
+
+    assert success.better < 0.025
+    assert success.worse == pytest.approx(1 - success.better)
+    assert guarded.not_worse == pytest.approx(0.025)
+    with pytest.raises(ValueError, match="role"):
+        MetricEvidence.of_effect("a", Role.QUALITY, effect, higher_is_better=True)
 
 
 p_values = st.floats(0, 1)
