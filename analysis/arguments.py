@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
+_LARGEST = 1e60  # beyond it squares of squares overflow; no customer ever spent so much
+
 
 def open_share(name: str, value: float) -> float:
     """The value, which must lie strictly between 0 and 1. Raises ValueError naming it.
@@ -22,18 +24,18 @@ def open_share(name: str, value: float) -> float:
 
 
 def finite(name: str, value: float) -> float:
-    """The value, neither missing nor infinite. Raises ValueError naming it.
+    """The value, neither missing nor infinite nor beyond 1e60. Raises ValueError naming it.
 
     >>> finite("margin", 2)
     2.0
     """
-    if not np.isfinite(value):
+    if not abs(value) <= _LARGEST:
         raise ValueError(f"{name} must be a finite number, not {value}")
     return float(value)
 
 
 def finite_array(name: str, values: ArrayLike, n_axes: int = 1) -> Floats:
-    """The values as floats with `n_axes` axes, none missing. Raises ValueError naming them.
+    """The values as floats with `n_axes` axes, each as `finite` asks. Raises ValueError.
 
     >>> finite_array("outcomes", [1, 2]).shape
     (2,)
@@ -41,7 +43,7 @@ def finite_array(name: str, values: ArrayLike, n_axes: int = 1) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != n_axes:
         raise ValueError(f"{name} must have {n_axes} axes, not {array.ndim}")
-    if not np.isfinite(array).all():
+    if not (np.abs(array) <= _LARGEST).all():
         raise ValueError(f"{name} must be finite numbers: some are missing or infinite")
     return array
 
@@ -81,3 +83,12 @@ def positive(name: str, value: timedelta) -> timedelta:
     if value < timedelta(0):
         raise ValueError(f"{name} must not be negative, but is {value}")
     return value
+
+
+def is_sound(*sums: float) -> bool:
+    """Whether the sums are numbers that can be squared.
+
+    >>> is_sound(1.0, float("nan"))
+    False
+    """
+    return all(abs(value) <= _LARGEST for value in sums)

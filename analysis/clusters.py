@@ -13,8 +13,9 @@ from math import expm1, log
 
 import numpy as np
 
-from analysis.arguments import Floats, open_share
+from analysis.arguments import Floats, is_sound, open_share
 from analysis.effect import Effect, Scale, Undecided, Validity
+from analysis.inputs import BROKEN, UNBOUNDED
 from analysis.quality import Check, State, judged
 from analysis.robust import (
     ClusteredContrast,
@@ -60,6 +61,8 @@ def cluster_randomised(
     arms = [[group for group in arm if group.n] for arm in (control, treatment)]
     if min(len(arm) for arm in arms) < 2:
         return Undecided("fewer than two groups with customers in a variation", "more groups")
+    if not all(is_sound(group.total, group.squares) for arm in arms for group in arm):
+        return BROKEN
     sums = _two_arms(*arms)
     means = [sum(group.total for group in arm) / sum(group.n for group in arm) for arm in arms]
     if scale is Scale.RELATIVE and min(means) <= 0:
@@ -104,6 +107,8 @@ def _effect(
         return limits
     low, high, p_value = limits
     ends = (centre, low, high)
+    if scale is Scale.RELATIVE and high > 700:
+        return UNBOUNDED
     if scale is Scale.RELATIVE:
         ends = (expm1(ends[0]), expm1(ends[1]), expm1(ends[2]))
     return Effect(
@@ -171,6 +176,8 @@ def switchback(
     held = _comparable(periods)
     treated = sum(period.treated for period in held)
     counts = (len(held) - treated, treated)
+    if not all(is_sound(period.outcome.total, period.outcome.squares) for period in held):
+        return BROKEN
     if min(counts) < 2:
         return Undecided(
             "fewer than two periods of a variation that can be compared", needs="more periods"
@@ -222,7 +229,11 @@ def carryover(periods: Sequence[Period], *, alpha: float = 0.05) -> Check:
     last: dict[str, bool] = {}
     rows: list[tuple[Period, bool]] = []
     for period in periods:
-        if period.stratum in last and period.outcome.n:
+        if (
+            period.stratum in last
+            and period.outcome.n
+            and is_sound(period.outcome.total, period.outcome.squares)
+        ):
             rows.append((period, last[period.stratum]))
         last[period.stratum] = period.treated
     fit: ClusteredContrast | Undecided = Undecided("too few periods", needs="more periods")
@@ -256,6 +267,8 @@ def intracluster_correlation(groups: Sequence[Summary]) -> float | Undecided:
     n, k = sum(group.n for group in held), len(held)
     if k < 2 or n == k:
         return Undecided("fewer than two groups with two customers", needs="a longer past")
+    if not all(is_sound(group.total, group.squares) for group in held):
+        return BROKEN
     mean = sum(group.total for group in held) / n
     between = sum(group.n * (group.mean - mean) ** 2 for group in held) / (k - 1)
     within = sum(group.centred for group in held) / (n - k)

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analysis.arguments import open_share
-from analysis.effect import Undecided
+from analysis.effect import Effect, Undecided
+from analysis.noninferiority import p_values
 from analysis.power import Plan
 
 
@@ -138,6 +139,9 @@ class MetricEvidence:
     (guardrail). worse: against *no worse* (success, guardrail, deterioration; valid at any look
     if looked at before the end). broken: of the quality test (quality).
     A p-value the role does not use may be None.
+
+    >>> MetricEvidence("orders", Role.SUCCESS, better=0.01, worse=0.99).broken is None
+    True
     """
 
     name: str
@@ -146,6 +150,34 @@ class MetricEvidence:
     not_worse: float | Undecided | None = None
     worse: float | Undecided | None = None
     broken: float | Undecided | None = None
+
+    @classmethod
+    def of_effect(
+        cls,
+        name: str,
+        role: Role,
+        effect: Effect | Undecided,
+        *,
+        higher_is_better: bool,
+        margin: float = 0.0,
+    ) -> MetricEvidence:
+        """One-sided p-values read off an effect's interval, as `noninferiority.p_values` does.
+
+        margin: a guardrail's tolerance on the effect's scale, 0 or more. Raises ValueError for
+        the quality role, whose tests have p-values of their own.
+
+        >>> MetricEvidence.of_effect(
+        ...     "orders", Role.SUCCESS, Undecided("no orders yet"), higher_is_better=True
+        ... ).better
+        Undecided(reason='no orders yet', needs='')
+        """
+        if role is Role.QUALITY:
+            raise ValueError("role must not be quality: give that test's own p-value as broken")
+        if isinstance(effect, Undecided):
+            return cls(name, role, better=effect, not_worse=effect, worse=effect)
+        worse, better = p_values(effect, 0.0, higher_is_better=higher_is_better)
+        _, not_worse = p_values(effect, margin, higher_is_better=higher_is_better)
+        return cls(name, role, better=better, not_worse=not_worse, worse=worse)
 
 
 class Outcome(StrEnum):

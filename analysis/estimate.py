@@ -11,7 +11,11 @@ from scipy import stats
 
 from analysis.arguments import Floats, finite
 from analysis.effect import Effect, Scale, Undecided, Validity
+from analysis.inputs import CONSTANT, unusable
 from analysis.summary import Summary
+
+_LARGEST_LOG, _LARGEST_LOG_ERROR = 50, 10  # beyond them a ratio is 0 or infinite to a float
+_SMALLEST = 1e-60  # its square still has an inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Estimate:
     name: of the segment, stratum or rollout. value: in the metric's unit; on the relative scale
     the logarithm of the ratio, so that effects compound by adding. error: its standard error,
     above 0. n_control, n_treatment: units, None where unknown.
-    Raises ValueError for values that are not finite or an error that is not above 0.
+    Raises ValueError for values that are not finite, an error that is not above 0, or on the
+    relative scale a value beyond 50 or an error beyond 10: no ratio is so uncertain.
 
     >>> Estimate("mobile", 0.2, 0.1).error
     0.1
@@ -36,8 +41,13 @@ class Estimate:
 
     def __post_init__(self) -> None:
         finite("value", self.value)
-        if finite("error", self.error) <= 0:
+        if finite("error", self.error) < _SMALLEST:
             raise ValueError(f"error of {self.name!r} must be above 0, not {self.error}")
+        if self.scale is Scale.RELATIVE and not self._is_ratio():
+            raise ValueError(f"value of {self.name!r} must be a logarithm with an error below 10")
+
+    def _is_ratio(self) -> bool:
+        return abs(self.value) <= _LARGEST_LOG and self.error <= _LARGEST_LOG_ERROR
 
     @classmethod
     def of_means(cls, name: str, control: Summary, treatment: Summary) -> Estimate | Undecided:
@@ -46,11 +56,12 @@ class Estimate:
         >>> Estimate.of_means("mobile", Summary.of([1, 3]), Summary.of([2, 4])).value
         1.0
         """
-        if min(control.n, treatment.n) < 2:
-            return Undecided("fewer than two customers in a variation", needs="more customers")
+        refusal = unusable(control, treatment)
+        if refusal is not None:
+            return refusal
         error = sqrt(control.variance / control.n + treatment.variance / treatment.n)
-        if error == 0:
-            return Undecided("all customers have the same value", needs="a metric that varies")
+        if error < _SMALLEST:
+            return CONSTANT
         difference = treatment.mean - control.mean
         return cls(name, difference, error, Scale.ABSOLUTE, control.n, treatment.n)
 
@@ -72,7 +83,9 @@ class Estimate:
             ends = (log1p(ends[0]), log1p(ends[1]), log1p(ends[2]))
         reach = float(stats.norm.isf((1 - effect.level) / 2))
         error = (ends[2] - ends[1]) / (2 * reach)
-        if error <= 0:
+        if effect.scale is Scale.RELATIVE and error > _LARGEST_LOG_ERROR:
+            return Undecided("the relative effect is too uncertain", needs="more customers")
+        if error < _SMALLEST:
             return Undecided("the effect has no scatter", needs="a metric that varies")
         return cls(name, ends[0], error, effect.scale, effect.n_control, effect.n_treatment)
 

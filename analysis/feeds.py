@@ -5,6 +5,7 @@ An empty feed is never read as zero events: silence is either shown to be unusua
 
 from collections.abc import Sequence
 from datetime import timedelta
+from math import exp, log1p
 
 import numpy as np
 from scipy import stats
@@ -12,6 +13,7 @@ from scipy import stats
 from analysis.arguments import counts, open_share, positive, same_length
 from analysis.quality import Check, State
 
+_EXACT_BELOW = 1_000_000
 _ENOUGH_PERIODS = 7  # a week of days: below it a weekend looks like a failure
 
 
@@ -113,7 +115,7 @@ def silent_arm(events: Sequence[int], exposed: Sequence[int], *, alpha: float = 
     silent = [n for n, held in zip(units, seen, strict=True) if not held and n]
     if not silent:
         return Check("silent variation", State.FINE, "every variation has events")
-    chances = [float(stats.hypergeom.pmf(0, sum(units), sum(seen), n)) for n in silent]
+    chances = [_chance_of_silence(n, sum(units), sum(seen)) for n in silent]
     p_value = min(1.0, min(chances) * len(silent))
     if p_value < alpha:
         reason = (
@@ -122,3 +124,10 @@ def silent_arm(events: Sequence[int], exposed: Sequence[int], *, alpha: float = 
         return Check("silent variation", State.WARNING, reason, p_value)
     reason = "a variation has no events yet, which may be chance"
     return Check("silent variation", State.UNKNOWN, reason, p_value, needs="more customers")
+
+
+def _chance_of_silence(n: int, units: int, events: int) -> float:
+    """Chance that none of the events falls on these n of all units."""
+    if units <= _EXACT_BELOW:
+        return float(stats.hypergeom.pmf(0, units, events, n))
+    return exp(events * log1p(-n / units)) if n < units else 0.0  # drawn with replacement: larger

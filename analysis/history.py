@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from analysis.arguments import counts, finite, finite_array, open_share
+from analysis.arguments import counts, finite, finite_array, is_sound, open_share
 from analysis.effect import Scale, Undecided
+from analysis.inputs import BROKEN
 from analysis.summary import PairSummary, Summary
+
+_SMALLEST = 1e-30  # a denominator below it is none: nothing can be divided by its square
 
 
 class Spread(NamedTuple):
@@ -115,6 +118,8 @@ class MeanHistory:
     @classmethod
     def of(cls, past: Summary) -> MeanHistory | Undecided:
         """From past units; Undecided if fewer than two, or all alike."""
+        if not is_sound(past.total, past.squares):
+            return BROKEN
         if past.n < 2 or past.variance <= 0:
             return _NO_SPREAD
         return cls(past.mean, past.variance)
@@ -153,7 +158,9 @@ class RatioHistory:
     @classmethod
     def of(cls, past: PairSummary) -> RatioHistory | Undecided:
         """From past units (x numerator, y denominator); Undecided without denominator or spread."""
-        if past.n < 2 or past.y_total <= 0:
+        if not is_sound(past.x_total, past.y_total, past.xx, past.yy, past.xy):
+            return BROKEN
+        if past.n < 2 or past.y_total / past.n < _SMALLEST:
             return Undecided("the ratio's denominator has not been counted", "a longer past")
         ratio = past.x_total / past.y_total
         squares = past.xx - 2 * ratio * past.xy + ratio * ratio * past.yy

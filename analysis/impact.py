@@ -15,6 +15,7 @@ from scipy import stats
 from analysis.arguments import open_share
 from analysis.effect import Scale, Undecided
 from analysis.estimate import Estimate, columns
+from analysis.inputs import UNBOUNDED
 from analysis.shrinkage import Scatter, mixture_quantile
 
 
@@ -91,7 +92,10 @@ def cumulative_impact(
     claimed = float(values[kept].sum())
     total, low, high = _shrunken_total(Scatter.of(rollouts), kept, level)
     debiased = claimed - better * selection_bias(rollouts, alpha=alpha, better=better)
-    back = np.expm1 if rollouts[0].scale is Scale.RELATIVE else float
+    is_ratio = rollouts[0].scale is Scale.RELATIVE
+    if is_ratio and max(claimed, debiased, high) > 700:
+        return UNBOUNDED
+    back = np.expm1 if is_ratio else float
     return Impact(
         total=float(back(total)),
         low=float(back(low)),

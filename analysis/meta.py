@@ -10,6 +10,7 @@ from scipy import optimize, stats
 from analysis.arguments import Floats, open_share
 from analysis.effect import Scale, Undecided
 from analysis.estimate import Estimate, columns
+from analysis.inputs import UNBOUNDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def between_variance(estimates: Sequence[Estimate]) -> float:
 
     if excess(0.0) <= 0:
         return 0.0
-    high = float(np.sum((values - values.mean()) ** 2)) / df + unit
+    high = 2 * float(np.sum((values - values.mean()) ** 2)) / df + unit
     return float(optimize.brentq(excess, 0.0, high, xtol=1e-300, rtol=1e-14))
 
 
@@ -125,7 +126,10 @@ def random_effects(estimates: Sequence[Estimate], *, level: float = 0.95) -> Com
     ahead = None
     if df >= 2:
         ahead = sqrt(between + error * error) * float(stats.t.isf((1 - level) / 2, df - 1))
-    back = np.expm1 if estimates[0].scale is Scale.RELATIVE else float
+    is_ratio = estimates[0].scale is Scale.RELATIVE
+    if is_ratio and abs(mean) + max(reach, ahead or 0.0) > 700:
+        return UNBOUNDED
+    back = np.expm1 if is_ratio else float
     return Combined(
         mean=float(back(mean)),
         low=float(back(mean - reach)),

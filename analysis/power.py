@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf, isfinite, sqrt
 
+import numpy as np
 from scipy import optimize, stats
+from scipy.special import ndtr
 
 from analysis.arguments import finite, open_share
 from analysis.effect import Scale, Undecided
 from analysis.history import History, Spread
 
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(160)
 _T_BELOW = 2000  # above it t and normal agree to three digits, and the noncentral t grows slow
 
 
@@ -43,6 +46,8 @@ class Plan:
             open_share(name, getattr(self, name))
         if self.sides not in (1, 2):
             raise ValueError(f"sides must be 1 or 2, not {self.sides}")
+        if self.power <= self.tail:
+            raise ValueError(f"power {self.power} must be above the alpha of one side")
         if not 0 <= self.explained < 1:
             raise ValueError(f"explained must be in [0, 1), not {self.explained}")
         if not (isfinite(self.inflation) and self.inflation >= 1):
@@ -112,7 +117,6 @@ def _units(spread: Spread, plan: Plan) -> float:
     """Units of both arms, before inflation; infinite where the distance is none."""
     z_alpha, z_beta = float(stats.norm.isf(plan.tail)), float(stats.norm.ppf(plan.power))
     reach = z_alpha * sqrt(spread.null_variance) + z_beta * sqrt(spread.change_variance)
-    # A power below alpha needs no units; it is asked for only by mistake, and two are least.
     scaled = max(reach, 0.0) * sqrt(1 - plan.explained)
     if spread.distance == 0 or scaled > abs(spread.distance) * 1e150:
         return inf
@@ -167,10 +171,21 @@ def _chance(spread: Spread, units: float, plan: Plan) -> float:
 
 
 def _t_chance(signal: float, df: float, tail: float) -> float:
+    """Chance that a noncentral t exceeds its critical value.
+
+    The chance given the estimated deviation, averaged over that deviation's own scatter: holds
+    for one degree of freedom and a level of a millionth, where series for the density give up.
+    """
     critical = float(stats.t.isf(tail, df))
-    if signal > critical + 30:  # certain to the last digit, where the noncentral t gives up
-        return 1.0
-    return float(stats.nct.sf(critical, df, signal))
+    deviation = stats.chi2(df)
+    low = float(np.sqrt(deviation.ppf(1e-18) / df))
+    high = min(float(np.sqrt(deviation.isf(1e-18) / df)), (signal + 9) / max(critical, 1e-9))
+    if high <= low:
+        return 0.0
+    s = low + (high - low) * (_NODES + 1) / 2
+    density = 2 * df * s * deviation.pdf(df * s * s)
+    held = float(np.sum(_WEIGHTS * density * ndtr(signal - critical * s))) * (high - low) / 2
+    return min(max(held, 0.0), 1.0)
 
 
 def minimum_detectable_effect(
@@ -240,7 +255,10 @@ def _smallest(
     high = _enough(lacking, history.reach(sign, scale) * (1 - 1e-9))
     if high is None:
         return Undecided("not even the largest possible change would show", needs="more customers")
-    return sign * float(optimize.brentq(lacking, 0.0, high, xtol=1e-300, rtol=1e-12))
+    low = high / 2  # a tight bracket: the answer may be 1e-20 of what was tried first
+    while lacking(low) >= 0:
+        high, low = low, low / 2
+    return sign * float(optimize.brentq(lacking, low, high, xtol=1e-300, rtol=1e-12))
 
 
 def _enough(lacking: Callable[[float], float], limit: float) -> float | None:

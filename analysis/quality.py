@@ -13,8 +13,9 @@ from math import sqrt
 
 from scipy import stats
 
-from analysis.effect import Undecided
 from analysis.arguments import counts, open_share, same_length
+from analysis.effect import Undecided
+from analysis.inputs import unusable
 from analysis.summary import Summary
 
 
@@ -163,14 +164,14 @@ def _against_control(metric: str, arms: Sequence[Summary]) -> list[float | None]
 
 
 def welch_p_value(control: Summary, treatment: Summary) -> float | None:
-    """Two-sided p-value of Welch's t-test from sums, or None with under two units in an arm.
+    """Two-sided p-value of Welch's t-test from sums, or None where `inputs.unusable` says so.
 
     Arms without any spread are compared as they stand: 1 if their means agree, else 0.
 
     >>> round(welch_p_value(Summary.of([1, 2, 3]), Summary.of([2, 3, 4])), 4)
     0.2879
     """
-    if min(control.n, treatment.n) < 2:
+    if unusable(control, treatment) is not None:
         return None
     se2 = [arm.variance / arm.n for arm in (control, treatment)]
     difference = treatment.mean - control.mean

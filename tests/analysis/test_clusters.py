@@ -93,6 +93,8 @@ def test_too_few_groups():
     assert isinstance(cluster_randomised(alike, alike), Undecided)
     negative = [Summary.of([-1, -2]), Summary.of([-3])]
     assert isinstance(cluster_randomised(negative, groups(3, 9), scale=Scale.RELATIVE), Undecided)
+    broken = [Summary(3, float("nan"), 1.0), *groups(3, 9)]
+    assert "missing" in cluster_randomised(broken, groups(3, 9)).reason
     few = cluster_randomised(groups(2, 9), groups(2, 9), inference=Inference.WILD)
     assert isinstance(few, Undecided)
 

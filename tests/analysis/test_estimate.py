@@ -44,6 +44,10 @@ def test_effects_without_an_error_are_undecided():
     assert isinstance(Estimate.of_effect("all", effect(0, -1, 2, Scale.RELATIVE)), Undecided)
     assert isinstance(Estimate.of_means("all", Summary.of([1]), Summary.of([1, 2])), Undecided)
     assert isinstance(Estimate.of_means("all", Summary.of([1, 1]), Summary.of([2, 2])), Undecided)
+    broken = Summary(9, nan, 4.0)
+    assert isinstance(Estimate.of_means("all", broken, Summary.of([2, 3])), Undecided)
+    wide = effect(1, -1 + 1e-15, 1e20, Scale.RELATIVE)
+    assert isinstance(Estimate.of_effect("all", wide), Undecided)
 
 
 @pytest.mark.parametrize("value", [nan, inf])
@@ -55,6 +59,8 @@ def test_mistakes_are_named(value):
         Estimate("a", 1, value)
     with pytest.raises(ValueError, match="error of 'a'"):
         Estimate("a", 1, 0)
+    with pytest.raises(ValueError, match="logarithm"):
+        Estimate("a", 51, 1, Scale.RELATIVE)
     with pytest.raises(ValueError, match="fixed"):
         Estimate.of_effect("a", effect(1, 0, 2, validity=Validity.ANYTIME))
     with pytest.raises(ValueError, match="one scale"):

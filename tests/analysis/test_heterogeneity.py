@@ -99,7 +99,7 @@ def test_too_few_segments_are_undecided():
 @pytest.mark.slow
 def test_alike_segments_are_seldom_called_different():
     """Any false claim over five dimensions of eight segments: at most alpha."""
-    rng, rounds = np.random.default_rng(41), 150
+    rng, rounds = np.random.default_rng(41), 100
     alarms = 0
     for _ in range(rounds):
         dimensions = {f"d{d}": segments(rng.normal(0.2, 0.1, 8).tolist()) for d in range(5)}

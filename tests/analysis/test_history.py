@@ -24,6 +24,9 @@ ALIKE = [
     RatioHistory.of(PairSummary.of([1, 2, 3], [2, 4, 6])),
     QuantileHistory.of([1.0] * 100, 0.9),
     QuantileHistory.of([1, 2, 3], 0.5),
+    MeanHistory.of(Summary(9, float("nan"), 4.0)),
+    MeanHistory.of(Summary(9, 4.0, float("inf"))),
+    RatioHistory.of(PairSummary(9, float("nan"), 4.0, 1.0, 1.0, 1.0)),
     OrdinalHistory.of([0, 0]),
     OrdinalHistory.of([0, 7, 0]),
 ]

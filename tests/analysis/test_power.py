@@ -192,6 +192,7 @@ def test_questions_without_an_answer():
         (lambda: Plan(power=1), "power"),
         (lambda: Plan(share=1), "share"),
         (lambda: Plan(sides=3), "sides"),
+        (lambda: Plan(alpha=0.2, power=0.05), "power"),
         (lambda: Plan(explained=1), "explained"),
         (lambda: Plan(inflation=0.5), "inflation"),
         (lambda: sample_size(KINDS[0], float("nan")), "change"),

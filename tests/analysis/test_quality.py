@@ -126,6 +126,8 @@ def test_no_history_is_unknown():
     """Missing history is never read as no bias."""
     assert pre_exposure_bias({}).state is State.UNKNOWN
     assert pre_exposure_bias({"spend": [Summary(), Summary()]}).state is State.UNKNOWN
+    broken = Summary(5, float("nan"), 1.0)
+    assert pre_exposure_bias({"spend": [broken, broken]}).state is State.UNKNOWN
     with pytest.raises(ValueError, match="spend"):
         pre_exposure_bias({"spend": [Summary()]})
 

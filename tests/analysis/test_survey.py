@@ -28,6 +28,13 @@ def test_fishers_tea_is_tested_exactly():
     assert survey_response([4, 4], [3, 1]).p_value == pytest.approx(0.4857, abs=5e-5)
 
 
+def test_millions_are_tested_by_the_binomial_limit():
+    """Three answers against none among two million agree with Fisher within a thousandth."""
+    ours = survey_response([1_000_000, 500_000], [0, 3]).p_value
+
+    assert ours == pytest.approx(stats.fisher_exact([[0, 3], [10**6, 499_997]]).pvalue, rel=1e-3)
+
+
 def test_three_variations_are_compared_at_once():
     """One answer for all variations together, not one per pair."""
     check = survey_response([500, 500, 500], [100, 110, 105])
@@ -133,6 +140,8 @@ def test_bad_surveys():
     some = Summary.of([3, 4])
 
     assert isinstance(survey_bounds(Summary(), some, asked=(5, 5), scale=(1, 5)), Undecided)
+    broken = Summary(2, 7, float("nan"))
+    assert isinstance(survey_bounds(broken, some, asked=(5, 5), scale=(1, 5)), Undecided)
     with pytest.raises(ValueError, match="asked is 1"):
         survey_bounds(some, some, asked=(1, 5), scale=(1, 5))
     with pytest.raises(ValueError, match="mean answer"):
