@@ -249,7 +249,11 @@ def link(name: str) -> None:
 @cli.command()
 @click.argument("name")
 @click.option(
-    "--role", type=click.Choice(["reader", "editor", "admin"]), default="editor", show_default=True
+    "--role",
+    type=click.Choice(["reader", "editor", "admin"]),
+    default="editor",
+    show_default=True,
+    help="What the key may do; each role includes the ones before it.",
 )
 def key(name: str, role: str) -> None:
     """Make an API key and print it, this once."""
