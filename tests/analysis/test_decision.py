@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis import mean
 from analysis.decision import (
     MetricEvidence,
     Outcome,
@@ -15,7 +16,6 @@ from analysis.decision import (
     decide,
     sizing_plan,
 )
-from analysis import mean
 from analysis.effect import Undecided
 from analysis.summary import Summary
 
