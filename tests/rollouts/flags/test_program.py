@@ -10,7 +10,7 @@ from rollouts.flags.evaluation.hashing import bucket
 from rollouts.flags.evaluation.members import BadRule
 from rollouts.flags.evaluation.prerequisites import prerequisite_problem
 from rollouts.flags.evaluation.program import Program, compile_payload
-from rollouts.flags.evaluation.results import Result, Source, User
+from rollouts.flags.evaluation.results import Result, Source, StickyDocument, User
 from rollouts.flags.evaluation.urls import url_overrides
 from tests.benchmarks.evaluation_speed import make_payload, make_user
 
@@ -175,10 +175,12 @@ def test_one_flag_alone_is_worth_what_it_is_among_all(payload, attributes):
 def test_bulk_hashes_equal_single_ones_for_many_rules():
     """With enough rules for a batch, of both hash versions and with any seed."""
     features = {
-        f"flag-{n}": {
-            "rules": [{"variations": ["a", "b"], "seed": seed * n, "hashVersion": 1 + n % 2}]
+        f"{seed}-{n}-{version}": {
+            "rules": [{"variations": ["a", "b"], "seed": seed * n, "hashVersion": version}]
         }
-        for n, seed in enumerate(["s", "é", "\U0001f600", "x" * 50] * 20)
+        for seed in ("s", "é", "\U0001f600", "x" * 50)
+        for n in range(10)
+        for version in (1, 2)
     }
     program = compile_payload(features)
     for number in range(50):
@@ -356,6 +358,21 @@ def test_sticky_units_keep_their_variation_when_the_shares_move():
     assert second.result("flag").value == "a"
     assert second.changed == {}
     assert after.evaluate("flag", User({"id": "u"})).value == "b"
+
+
+@pytest.mark.parametrize(
+    ("version", "is_in"), [("0", False), ("1", False), ("2", True), ("x", True)]
+)
+def test_a_unit_of_a_version_that_may_not_go_on_is_left_out(version, is_in):
+    """Of every version below the least that may."""
+    rule = {"key": "exp", "variations": ["a", "b"], "bucketVersion": 2, "minBucketVersion": 2}
+    document = StickyDocument(
+        attributeName="id", attributeValue="u", assignments={f"exp__{version}": "1"}
+    )
+    program = compile_payload({"flag": {"rules": [rule]}})
+    result = program.evaluate("flag", User({"id": "u"}, sticky={"id||u": document}))
+
+    assert (result.source is Source.EXPERIMENT) is is_in
 
 
 def test_cycles_are_named_on_save():
