@@ -215,7 +215,7 @@ class _MeasuredGaussian:
 def _share(strata: Sequence[Stratum], kind: Kind) -> _Measured | Undecided:
     arms = to_arms(strata, kind)
     proportion = kind is Kind.PROPORTION
-    found = share(arms, proportion=proportion, sign=1, ratio=1.0, safe=False)
+    found = share(arms, kind=kind, sign=1, ratio=1.0, safe=False)
     reason, needs = why_not_ready(strata, kind, found)
     if reason:
         return Undecided(reason, needs)

@@ -15,12 +15,11 @@ from analysis.anytime import anytime_absolute, anytime_effect, anytime_relative
 from analysis.budget import GAUSSIAN
 from analysis.concerns import SAFE_IS_AN_AVERAGE, concerns
 from analysis.effect import Effect, Finding, Scale, Undecided
-from analysis.gaussian import GaussianStatistic, difference_effect, gaussian_statistic
+from analysis.gaussian import difference_effect, gaussian_statistic
 from analysis.limits import RatioLimits, ratio_limits, relative_effect
 from analysis.spending import GROWTH, Spending
 from analysis.stoploss import (
     Kind,
-    ShareStatistic,
     Stratum,
     share_statistic,
     to_arms,
@@ -30,6 +29,7 @@ from analysis.stoploss import (
 
 __all__ = ["Look", "Rule", "anytime_effect", "look"]
 
+MORE = "more customers or more days"
 SAFE_LEVEL = 0.9  # of beta: the safe side is measured to be a little too eager
 SHRINKAGE = 3.0  # information that the estimate shown after a stop is pulled back by
 
@@ -150,7 +150,7 @@ def _share_look(
 ) -> Look:
     harm = share_statistic(strata, kind=kind, sign=rule.sign, tolerance=rule.tolerance)
     if not harm.ready:
-        return _waiting(harm, state)
+        return waiting(Undecided(harm.reason, harm.needs), state)
     safe = share_statistic(strata, kind=kind, sign=rule.sign, tolerance=rule.tolerance, side="safe")
     test = _Test.resumed(rule, state).advance(harm.information, deadline)
     limits = _share_limits(strata, rule, kind, test)
@@ -178,7 +178,7 @@ def _gaussian_look(
         strata, sign=rule.sign, tolerance=rule.tolerance, kind=rule.share_kind
     )
     if not found.ready:
-        return _waiting(found, state)
+        return waiting(Undecided(found.reason, found.needs), state)
     test = _Test.resumed(rule, state).advance(found.information, deadline)
     finding = _finding(found.r, -found.r, test)
     low, high = test.bounds(rule.sign)
@@ -246,14 +246,9 @@ def _finding(harm: float, safe: float, test: _Test) -> Finding:
 
 def _told(finding: Finding, evidence: float, test: _Test) -> dict[str, Any]:
     share = max(evidence, 0.0) / test.harm.bound
-    reasons = {
-        Finding.HARM: "the harm is larger than tolerated",
-        Finding.SAFE: "any harm has been shown to stay within the tolerance",
-        Finding.UNKNOWN: f"the evidence is at {share:.0%} of what would stop the change",
-    }
     return {
-        "reason": reasons[finding],
-        "needs": "more customers or more days" if finding is Finding.UNKNOWN else "",
+        "reason": in_words(finding, share),
+        "needs": MORE if finding is Finding.UNKNOWN else "",
         "evidence": evidence,
         "boundary": test.harm.boundary if isfinite(test.harm.boundary) else None,
         "reserve": test.harm.reserve,
@@ -261,19 +256,27 @@ def _told(finding: Finding, evidence: float, test: _Test) -> dict[str, Any]:
     }
 
 
-def _waiting(found: ShareStatistic | GaussianStatistic, state: dict[str, Any]) -> Look:
+def in_words(finding: Finding, share: float) -> str:
+    """A finding for a reader. share: of the evidence that would stop the change."""
+    return {
+        Finding.HARM: "the harm is larger than tolerated",
+        Finding.SAFE: "any harm has been shown to stay within the tolerance",
+        Finding.UNKNOWN: f"the evidence is at {share:.0%} of what would stop the change",
+    }[finding]
+
+
+def waiting(why: Undecided, state: dict[str, Any]) -> Look:
     """Before a verdict may be taken nothing is spent, and nothing is claimed."""
-    undecided = Undecided(found.reason, found.needs)
     return Look(
         finding=Finding.UNKNOWN,
-        reason=found.reason,
-        needs=found.needs,
+        reason=why.reason,
+        needs=why.needs,
         evidence=None,
         boundary=None,
         reserve=None,
         share_of_boundary=None,
-        relative=undecided,
-        absolute=undecided,
+        relative=why,
+        absolute=why,
         shrunken=None,
         information=None,
         state=state,

@@ -13,8 +13,8 @@ from math import exp, inf, isfinite, log
 from scipy.optimize import brentq
 
 from analysis.effect import Effect, Scale, Undecided, Validity
-from analysis.share import Arms, share
-from analysis.stoploss import Kind, observed_ratio
+from analysis.share import Arms, Kind, share
+from analysis.stoploss import observed_ratio
 
 REACH = 20.0  # of ln ratio beyond which a limit is not looked for
 METHOD = "share test inverted, valid at every look"
@@ -41,8 +41,8 @@ def ratio_limits(
     """
     estimate = observed_ratio(arms)
     start = log(_start(arms))
-    low = _edge(_evidence(arms, kind, 1, low_bound), start, log(pinned), -1)
-    high = _edge(_evidence(arms, kind, -1, high_bound), start, log(pinned), 1)
+    low = edge(_evidence(arms, kind, 1, low_bound), start, log(pinned), -1)
+    high = edge(_evidence(arms, kind, -1, high_bound), start, log(pinned), 1)
     return RatioLimits(
         estimate,
         0.0 if estimate == 0 or low is None else min(exp(low), estimate),
@@ -88,16 +88,15 @@ def _start(arms: Arms) -> float:
 
 def _evidence(arms: Arms, kind: Kind, sign: int, bound: float) -> Callable[[float], float]:
     """By how much the evidence that the ratio differs from exp(x), in one direction, passes."""
-    proportion = kind is Kind.PROPORTION
 
     def passes(x: float) -> float:
-        found = share(arms, proportion=proportion, sign=sign, ratio=exp(x), safe=False)
+        found = share(arms, kind=kind, sign=sign, ratio=exp(x), safe=False)
         return float(found.r) - bound
 
     return passes
 
 
-def _edge(passes: Callable[[float], float], start: float, pinned: float, way: int) -> float | None:
+def edge(passes: Callable[[float], float], start: float, pinned: float, way: int) -> float | None:
     """The first point from `start` in direction `way` (-1 or 1) at which the evidence passes.
 
     The pinned point is on the way if it lies in that direction, so that it falls on the side

@@ -56,6 +56,7 @@ class Plan:
 
     population: of control's customers (see `populations`). sign: +1 where more is worse.
     tolerance: relative. alpha: already divided over guardrails and arms. stages: the ramp.
+    kind: as the rollout will be judged; None for a proportion if values are 0 and 1, else other.
     """
 
     population: Population
@@ -63,6 +64,7 @@ class Plan:
     tolerance: float
     stages: tuple[Stage, ...]
     alpha: float = 0.05
+    kind: Kind | None = None
 
     def __post_init__(self) -> None:
         tolerated_ratio(self.sign, self.tolerance)
@@ -72,7 +74,9 @@ class Plan:
             raise ValueError("population must have a mean above 0 for a relative tolerance")
 
     @property
-    def kind(self) -> Kind:
+    def judged_as(self) -> Kind:
+        if self.kind is not None:
+            return self.kind
         is_binary = set(self.population.values) <= {0.0, 1.0}
         return Kind.PROPORTION if is_binary else Kind.OTHER
 
@@ -149,12 +153,12 @@ def never_ready(plan: Plan) -> Undecided | None:
     'only about 1 of the 20 independent events a verdict needs can be expected by the deadline'
     """
     found = expected_share(plan)
-    least = LEAST_PER_ARM[plan.kind]
+    least = LEAST_PER_ARM[plan.judged_as]
     have = {
         LEAST_EFFECTIVE: (float(found.effective), "independent events a verdict needs"),
         least: (float(found.min_arm), "events that the smaller arm must expect"),
     }
-    if plan.kind is Kind.PROPORTION:
+    if plan.judged_as is Kind.PROPORTION:
         have[-LEAST_NON_EVENTS] = (float(found.min_non_events), "customers without the event")
     for needed, (expected, what) in have.items():
         if expected < abs(needed):
@@ -190,8 +194,7 @@ def planned_information(plan: Plan) -> float:
 
 
 def _share(plan: Plan, arms: Arms) -> Share:
-    proportion = plan.kind is Kind.PROPORTION
-    return share(arms, proportion=proportion, sign=plan.sign, ratio=plan.ratio, safe=False)
+    return share(arms, kind=plan.judged_as, sign=plan.sign, ratio=plan.ratio, safe=False)
 
 
 def _characteristic(
@@ -216,7 +219,7 @@ def _characteristic(
 def _harmed(plan: Plan, harm: float) -> Population:
     """Control's customers as this harm would make them; a rate stays below one."""
     ratio = max(1 + plan.sign * harm, 0.0)
-    if plan.kind is Kind.PROPORTION:
+    if plan.judged_as is Kind.PROPORTION:
         ratio = min(ratio, LARGEST_RATE / plan.population.mean)
     return plan.population.scaled(ratio)
 
@@ -248,7 +251,7 @@ def simulate(
             found = _share(plan, sums.arms())
             r.append(found.r)
             information.append(found.information)
-            ready.append(is_ready(plan.kind, found))
+            ready.append(is_ready(plan.judged_as, found))
             exposed.append(int(sums.n[1].sum()))
     return Paths(np.array(r), np.array(information), np.array(ready), np.array(exposed))
 

@@ -12,6 +12,7 @@ Barndorff-Nielsen & Cox 1994 for the root and its skewness correction).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,14 @@ SMALL_TILT = 0.02  # below it the root's square is summed as a series, which kee
 QUARTER = 0.25  # of an event, moved against the verdict that is sought
 EXTREME = 1e-15  # the smallest share of one arm: its logarithm must stay a number
 NEARLY_ONE = 0.999  # no proportion may reach 1, or its variance would vanish
+
+
+class Kind(StrEnum):
+    """What a unit's value is. Values that may be negative have their own door, in `gaussian`."""
+
+    PROPORTION = "proportion"  # 0 or 1 per unit
+    COUNT = "count"  # whole numbers of events per unit
+    OTHER = "other"  # money, ratios, and whatever else is never negative in sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ def divide(top: Floats, bottom: Floats) -> Floats:
     return np.divide(top, bottom, out=np.zeros(top.shape), where=bottom > 0)
 
 
-def share(arms: Arms, *, proportion: bool, sign: int, ratio: Floats | float, safe: bool) -> Share:
+def share(arms: Arms, *, kind: Kind, sign: int, ratio: Floats | float, safe: bool) -> Share:
     """The signed statistic of each look against a tolerated ratio c, shape (...).
 
     ratio: c, above 0; a scalar or shape (...). sign: +1 where more is worse, -1 where less is.
@@ -85,7 +94,8 @@ def share(arms: Arms, *, proportion: bool, sign: int, ratio: Floats | float, saf
     """
     c = np.asarray(ratio, dtype=np.float64)[..., None]
     q = np.clip(divide(c * arms.n1, arms.n0 + c * arms.n1), EXTREME, 1 - EXTREME)
-    spread = _proportion_dispersion(arms, q, c) if proportion else _dispersion(arms, q)
+    proportion = kind is Kind.PROPORTION
+    spread = _proportion_dispersion(arms, q, c) if proportion else _dispersion(arms, q, kind)
     expected = arms.events * q
     weights = expected * (1 - q)
     total, expected1 = arms.events.sum(-1), expected.sum(-1)
@@ -224,21 +234,30 @@ def _control_share(events: Floats, q: Floats) -> Floats:
     return divide((weights * (1 - q)).sum(-1), weights.sum(-1))
 
 
-def _dispersion(arms: Arms, q: Floats) -> Dispersion:
+def _dispersion(arms: Arms, q: Floats, kind: Kind) -> Dispersion:
     """Variance per event within strata, each arm weighted by the other's share, pooled as floor."""
     total, expected1 = arms.events.sum(-1), (arms.events * q).sum(-1)
     var0, var1 = arms.nv0.sum(-1), arms.nv1.sum(-1)
     pooled = divide(var0 + var1, total)
-    phi0 = _arm_dispersion(var0, arms.s0.sum(-1), total - expected1, pooled)
-    phi1 = _arm_dispersion(var1, arms.s1.sum(-1), expected1, pooled)
+    phi0 = _arm_dispersion(var0, arms.s0.sum(-1), total - expected1, pooled, kind)
+    phi1 = _arm_dispersion(var1, arms.s1.sum(-1), expected1, pooled, kind)
     weight = _control_share(arms.events, q)
     mixed = weight * phi1 + (1 - weight) * phi0
     return Dispersion(np.maximum(mixed, pooled), phi0, phi1, weight)
 
 
-def _arm_dispersion(variance: Floats, seen: Floats, expected: Floats, pooled: Floats) -> Floats:
-    own = divide(variance, seen) * np.clip(divide(expected, seen), 1.0, 2.0)
-    return np.where(seen > 0, own, pooled)
+def _arm_dispersion(
+    variance: Floats, seen: Floats, expected: Floats, pooled: Floats, kind: Kind
+) -> Floats:
+    """An arm's dispersion, raised to that of the events expected of it at the tolerance.
+
+    All of it grows with the mean for money, as when each amount is scaled. Of a count's only
+    what exceeds a Poisson's does, as a negative binomial's does, so that counts pay less.
+    """
+    own = divide(variance, seen)
+    growing = np.maximum(own - 1, 0.0) if kind is Kind.COUNT else own
+    raised = own + growing * (np.clip(divide(expected, seen), 1.0, 2.0) - 1)
+    return np.where(seen > 0, raised, pooled)
 
 
 def _degrees(arms: Arms, spread: Dispersion) -> Floats:

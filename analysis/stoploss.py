@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from math import inf, isfinite
 from numbers import Integral
@@ -20,23 +19,18 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.share import Arms, Floats, Share, log_tilt, share
+from analysis.share import Arms, Floats, Kind, Share, log_tilt, share
+
+__all__ = ["Kind", "ShareStatistic", "Stratum", "share_statistic"]
 
 Side = Literal["harm", "safe"]
 
 LEAST_EFFECTIVE = 20.0  # events of variance-to-mean one, over both arms
-LEAST_PER_ARM = {"proportion": 5.0, "other": 10.0}
+LEAST_PER_ARM = {Kind.PROPORTION: 5.0, Kind.COUNT: 10.0, Kind.OTHER: 10.0}
 LEAST_NON_EVENTS = 5.0
 LEAST_CLUSTERS = 10
 LARGEST = 1e150  # of a sum; its square must still be a number
 SQUARES_SLACK = 1e-9  # rounding that sums of floats are forgiven, as a share of the squares
-
-
-class Kind(StrEnum):
-    """What a unit's value is. The Gaussian form has its own door, in `gaussian`."""
-
-    PROPORTION = "proportion"  # 0 or 1 per unit
-    OTHER = "other"  # counts, money, ratios: never negative in sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +108,7 @@ def share_statistic(
     kept = usable_strata(strata, kind)
     if not kept:
         return _unready(*why_no_units(strata))
-    proportion = kind is Kind.PROPORTION
-    found = share(
-        to_arms(kept, kind), proportion=proportion, sign=sign, ratio=ratio, safe=side == "safe"
-    )
+    found = share(to_arms(kept, kind), kind=kind, sign=sign, ratio=ratio, safe=side == "safe")
     reason, needs = why_not_ready(kept, kind, found)
     return _statistic(found, reason, needs)
 

@@ -21,8 +21,8 @@ def test_a_ratio_is_inside_unless_the_test_rejects_it(strata, low_bound, high_bo
     """Picture and verdict agree at the tolerance, on both sides, whatever the data."""
     arms = to_arms(strata, Kind.OTHER)
     found = ratio_limits(arms, Kind.OTHER, low_bound=low_bound, high_bound=high_bound, pinned=ratio)
-    more = float(share(arms, proportion=False, sign=1, ratio=ratio, safe=False).r)
-    less = float(share(arms, proportion=False, sign=-1, ratio=ratio, safe=False).r)
+    more = float(share(arms, kind=Kind.OTHER, sign=1, ratio=ratio, safe=False).r)
+    less = float(share(arms, kind=Kind.OTHER, sign=-1, ratio=ratio, safe=False).r)
     assume(abs(more - low_bound) > 1e-6 and abs(less - high_bound) > 1e-6)
 
     assert (more > low_bound) == (ratio < found.low)

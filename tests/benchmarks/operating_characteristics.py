@@ -78,20 +78,22 @@ class Own(NamedTuple):
     totals: tuple[Floats, ...]
 
 
-def run(situation: Situation, replications: int, seed: int) -> tuple[list[Row], list[Misses]]:
-    """All rules in one situation."""
+def run(
+    situation: Situation, replications: int, seed: int, groups: int = GROUPS
+) -> tuple[list[Row], list[Misses]]:
+    """All rules in one situation. groups: as in `analysis.operating.bounds`."""
     rows, misses = [], []
     planned = _planned(situation, replications, seed)
     for place, multiple in enumerate(MULTIPLES):
         ratio = situation.truth(multiple)
         own, pooled, treated = observe(situation, ratio, replications, seed + 1 + place)
         bound = bounds(
-            own.information, own.ready, alpha=situation.alpha, planned=planned, groups=GROUPS
+            own.information, own.ready, alpha=situation.alpha, planned=planned, groups=groups
         )
         rows.append(_row(situation, OURS, multiple, own.harm > bound, treated))
         for name, rule in rules_for(pooled).items():
             rows.append(_row(situation, name, multiple, rule(situation, pooled), treated))
-        misses.append(_misses(situation, multiple, ratio, own, bound, planned))
+        misses.append(_misses(situation, multiple, own, bound, planned, groups))
     return rows, misses
 
 
@@ -123,9 +125,9 @@ def _own(situation: Situation, ratio: float, sums: Sums) -> tuple[Floats, ...]:
     arms, sign = sums.arms, situation.sign
 
     def evidence(against: float, safe: bool) -> Floats:
-        return share(arms, proportion=proportion, sign=sign, ratio=against, safe=safe).r
+        return share(arms, kind=situation.kind, sign=sign, ratio=against, safe=safe).r
 
-    found = share(arms, proportion=proportion, sign=sign, ratio=situation.ratio, safe=False)
+    found = share(arms, kind=situation.kind, sign=sign, ratio=situation.ratio, safe=False)
     true = max(ratio, 1e-9)
     return (
         found.r,
@@ -146,7 +148,7 @@ def _planned(situation: Situation, replications: int, seed: int) -> float:
         last = sums
     found = share(
         last.arms,
-        proportion=situation.kind is Kind.PROPORTION,
+        kind=situation.kind,
         sign=situation.sign,
         ratio=situation.ratio,
         safe=False,
@@ -169,36 +171,45 @@ def _pooled(situation: Situation, sums: Sums) -> tuple[Floats, ...]:
 
 
 def _misses(
-    situation: Situation, multiple: float, ratio: float, own: Own, bound: Floats, planned: float
+    situation: Situation, multiple: float, own: Own, bound: Floats, planned: float, groups: int
 ) -> Misses:
     """How often each limit is ever on the wrong side of the truth."""
-    pace = {"planned": planned, "groups": GROUPS}
-    safe_bound = bounds(own.information, own.ready, alpha=SAFE_LEVEL * situation.alpha, **pace)
-    low, high = (own.true_harm > bound).any(0).mean(), (-own.true_safe > safe_bound).any(0).mean()
-    called_safe = float((-own.safe > safe_bound).any(0).mean())
-    budget_low, budget_high = _budget_misses(situation, own, planned)
+    safe_bound = bounds(
+        own.information,
+        own.ready,
+        alpha=SAFE_LEVEL * situation.alpha,
+        planned=planned,
+        groups=groups,
+    )
+    budget_low, budget_high = _budget_misses(situation, own, planned, groups)
     return Misses(
-        situation.name,
-        multiple,
-        situation.alpha,
-        float(low),
-        float(high),
-        called_safe if multiple >= 1 else None,
-        budget_low,
-        budget_high,
+        situation=situation.name,
+        multiple=multiple,
+        alpha=situation.alpha,
+        low=_ever(own.true_harm > bound),
+        high=_ever(-own.true_safe > safe_bound),
+        safe=_ever(-own.safe > safe_bound) if multiple >= 1 else None,
+        budget_low=budget_low,
+        budget_high=budget_high,
     )
 
 
-def _budget_misses(situation: Situation, own: Own, planned: float) -> tuple[float, float]:
+def _budget_misses(
+    situation: Situation, own: Own, planned: float, groups: int
+) -> tuple[float, float]:
     spent = Totals(*own.totals)
     pace = planned * float((spent.variance[-1] / own.information[-1]).mean())
-    z = bounds(spent.variance, own.ready, alpha=HALF * situation.alpha, planned=pace, groups=GROUPS)
+    z = bounds(spent.variance, own.ready, alpha=HALF * situation.alpha, planned=pace, groups=groups)
     seen = np.isfinite(z)
     low, high = harm_limits(
         spent, np.where(seen, z, 0.0), heavy=situation.kind is not Kind.PROPORTION
     )
-    above, below = (low > own.extra) & seen, (high < own.extra) & seen
-    return float(above.any(0).mean()), float(below.any(0).mean())
+    return _ever((low > own.extra) & seen), _ever((high < own.extra) & seen)
+
+
+def _ever(passed: NDArray[np.bool_]) -> float:
+    """Share of replications in which it happened at any look."""
+    return float(passed.any(0).mean())
 
 
 def _row(
