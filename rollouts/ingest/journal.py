@@ -51,7 +51,7 @@ class Journal:
             return cls(db, owns_db=False)
         own = Database(f"sqlite:///{settings.var_dir / 'journal.db'}", pool_size=5)
         with own.transaction() as session:
-            store.TABLE.create(session.connection(), checkfirst=True)  # type: ignore[attr-defined]
+            store.TABLE.create(session.connection(), checkfirst=True)
         return cls(own, owns_db=True)
 
     def append(self, frame: Frame) -> int:

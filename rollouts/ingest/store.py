@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, LargeBinary, Row, String, delete, func, insert, select
+from sqlalchemy import BigInteger, LargeBinary, Row, String, Table, delete, func, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rollouts.db import Base
@@ -29,28 +29,18 @@ class JournalFrameRow(Base):
     packed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-TABLE = JournalFrameRow.__table__
+TABLE = cast(Table, JournalFrameRow.__table__)  # no object is made of each frame
 FETCH_FRAMES = 50
 
 
 def find_end(session: Session) -> int:
     """Offset of the newest event; 0 if there never was one."""
-    return session.scalar(select(func.max(JournalFrameRow.end_offset))) or 0
-
-
-def find_start(session: Session) -> int:
-    """Offset before the oldest event that is still kept; 0 if there never was one."""
-    oldest = session.execute(
-        select(JournalFrameRow.end_offset, JournalFrameRow.n_events)
-        .order_by(JournalFrameRow.end_offset)
-        .limit(1)
-    ).first()
-    return oldest.end_offset - oldest.n_events if oldest else 0
+    return session.scalar(select(func.max(TABLE.c.end_offset))) or 0
 
 
 def add_frames(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Append frames whose offsets follow the newest one's."""
-    session.execute(insert(JournalFrameRow), rows)
+    session.execute(insert(TABLE), rows)
 
 
 def stream_frames(session: Session, after: int) -> Generator[Row[Any], None, None]:

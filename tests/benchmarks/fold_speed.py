@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -23,7 +24,7 @@ from rollouts.config import Settings
 from rollouts.db import Base, Database
 from rollouts.ingest.journal import Journal
 from rollouts.ledger import service
-from tests.rollouts.ledger.make import UNIT_KEY, frame, start_rollout
+from tests.rollouts.ledger.make import START, UNIT_KEY, frame, start_rollout
 
 RATE_WANTED = 5_000  # events/s that must be folded ...
 SECONDS_WANTED = 1.0  # ... within this time after their answer
@@ -62,7 +63,7 @@ def append(journal: Journal, n: int, n_units: int, seed: int) -> None:
     """Put events into the journal."""
     held: list[dict[str, Any]] = []
     waiting = []
-    received = (utcnow() - frame([]).received_at).total_seconds() + 3600
+    received = since_start()
     for event in events(n, n_units, seed):
         held.append(event)
         if len(held) == BATCH:
@@ -76,45 +77,52 @@ def fold_all(db: Database, journal: Journal, limit: int) -> tuple[int, float]:
     """Fold to the end: events and seconds."""
     began, n = time.perf_counter(), 0
     while True:
-        folded = service.fold_once(
-            db, journal, unit_key=UNIT_KEY, limit_events=limit, now=utcnow()
-        )
+        folded = service.fold_once(db, journal, unit_key=UNIT_KEY, limit_events=limit, now=utcnow())
         n += folded.events
         if folded.is_caught_up:
             return n, time.perf_counter() - began
 
 
-def lag(db: Database, journal: Journal, seconds: float, n_units: int) -> list[float]:
+def send(folder: Path, seconds: float, n_units: int) -> None:
+    """The sender's process: batches at the wanted rate; prints each offset and its time."""
+    settings = Settings(var_dir=folder)
+    journal = Journal.open(settings, Database(settings.store_url))
+    held = list(events(int(RATE_WANTED * seconds), n_units, seed=7))
+    began = time.monotonic()
+    for place in range(0, len(held), BATCH):
+        time.sleep(max(began + place / RATE_WANTED - time.monotonic(), 0))
+        end = journal.append(frame(held[place : place + BATCH], received=since_start()))
+        print(end, time.monotonic(), flush=True)
+    journal.close()
+
+
+def lag(folder: Path, db: Database, journal: Journal, seconds: float, n_units: int) -> list[float]:
     """Seconds from a batch's answer to the commit that counts it, at the wanted rate."""
-    answered: dict[int, float] = {}
-    stop = threading.Event()
-
-    def send() -> None:
-        batches = list(events(int(RATE_WANTED * seconds), n_units, seed=7))
-        began = time.perf_counter()
-        for place in range(0, len(batches), BATCH):
-            due = began + place / RATE_WANTED
-            time.sleep(max(due - time.perf_counter(), 0))
-            received = (utcnow() - frame([]).received_at).total_seconds() + 3600
-            end = journal.append(frame(batches[place : place + BATCH], received=received))
-            answered[end] = time.perf_counter()
-        stop.set()
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    lags: list[float] = []
-    done = 0
-    while not stop.is_set() or done < journal.end():
-        tick = time.perf_counter()
+    command = [sys.executable, "-m", "tests.benchmarks.fold_speed", "--send", str(folder)]
+    command += ["--seconds", str(seconds), "--units", str(n_units)]
+    sender = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    counted: list[tuple[int, float]] = []
+    while True:
+        is_last = sender.poll() is not None
+        tick = time.monotonic()
         folded = service.fold_once(
             db, journal, unit_key=UNIT_KEY, limit_events=20_000, now=utcnow()
         )
-        counted = time.perf_counter()
-        lags += [counted - at for end, at in list(answered.items()) if done < end <= folded.offset]
-        done = folded.offset
-        time.sleep(max(TICK_SECONDS - (counted - tick), 0))
-    sender.join()
-    return lags
+        counted.append((folded.offset, time.monotonic()))
+        if is_last and folded.is_caught_up:
+            break
+        time.sleep(max(TICK_SECONDS - (time.monotonic() - tick), 0))
+    assert sender.stdout is not None
+    answered = [line.split() for line in sender.stdout]
+    return [
+        next(at for offset, at in counted if offset >= int(end)) - float(at_answer)
+        for end, at_answer in answered
+    ]
+
+
+def since_start() -> float:
+    """Seconds since the benchmark's rollout started, for the arrival of frames."""
+    return (utcnow() - START).total_seconds()
 
 
 def main() -> None:
@@ -124,7 +132,11 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=50_000)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--limit", type=int, default=20_000)
+    parser.add_argument("--send", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.send:
+        send(given.send, given.seconds, given.units)
+        return
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(var_dir=Path(folder))
         db = Database(settings.store_url)
@@ -136,7 +148,7 @@ def main() -> None:
         n, took = fold_all(db, journal, given.limit)
         rate = n / took
         print(f"fold: {rate:,.0f} events/s, {rate / RATE_WANTED:.1f} times the wanted rate")
-        lags = lag(db, journal, given.seconds, given.units)
+        lags = lag(Path(folder), db, journal, given.seconds, given.units)
         worst = statistics.quantiles(lags, n=100)[98]
         print(
             f"event to statistic at {RATE_WANTED:,}/s: median {statistics.median(lags):.3f} s, "

@@ -100,7 +100,7 @@ def alter(journal: Journal, end: int, **values: Any) -> None:
     """Change a stored frame behind the journal's back."""
     with journal._db.transaction() as session:
         table = store.TABLE
-        session.execute(update(table).where(table.c.end_offset == end).values(**values))  # type: ignore[arg-type]
+        session.execute(update(table).where(table.c.end_offset == end).values(**values))
 
 
 def packed_of(journal: Journal, end: int) -> bytes:
