@@ -15,6 +15,8 @@ from scipy.special import chdtrc
 from analysis.inputs import z_quantile
 from analysis.roots import near_linear_root
 
+POLISHED = 0.01
+
 
 def difference_limits(
     x0: int, n0: int, x1: int, n1: int, *, level: float = 0.95
@@ -93,7 +95,8 @@ def restricted_difference(x0: int, n0: int, x1: int, n1: int, delta: float) -> f
     """The likeliest p0 among all pairs with p1 = p0 + delta."""
     low, high = max(0.0, -delta), min(1.0, 1.0 - delta)
     p0 = min(max(_cubic_root(x0, n0, x1, n1, delta), low), high)
-    for _ in range(2):  # the cubic loses digits where proportions are tiny: polish by Newton
+    # The closed form loses digits where proportions are tiny: polish it there by Newton's steps.
+    for _ in range(2 if min(p0, p0 + delta) < POLISHED else 0):
         if not low < p0 < high:
             break
         p1 = p0 + delta
