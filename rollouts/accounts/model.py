@@ -95,6 +95,6 @@ class Key:
         return self.kind is KeyKind.SERVER_WRITE
 
     def actor(self) -> Actor:
-        """An API key as the hand that did it. Other kinds do nothing but send events."""
-        assert self.role is not None
-        return Actor(ActorKind.KEY, self.id, self.name, self.role, self.environments)
+        """A key as the hand that did it. A write key has no role: it only sends events."""
+        role = self.role or Role.READER
+        return Actor(ActorKind.KEY, self.id, self.name, role, self.environments)

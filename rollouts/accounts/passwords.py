@@ -21,7 +21,7 @@ from rollouts.errors import Fault, Invalid, Unavailable
 
 SHORTEST, LONGEST = 12, 128
 HASHES_AT_ONCE = 2  # each takes 64 MiB and a tenth of a second
-WAIT_SECONDS = 15.0
+WAIT_SECONDS = 5.0
 
 _hasher = PasswordHasher()  # argon2id, 64 MiB, 3 passes, 4 lanes
 _turns = threading.BoundedSemaphore(HASHES_AT_ONCE)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -255,6 +257,42 @@ def test_whoever_dies_between_sending_and_writing_down_sends_again(
 
 def _die(*_: object) -> None:
     raise SystemExit(9)
+
+
+def _deliver(url: str, secret: str, now: datetime) -> None:
+    settings = Settings(secret_key=secret, outbound_allow="127.0.0.0/8")
+    service.deliver_due(Database(url), Seal(secret), settings, now=now)
+
+
+def test_a_worker_killed_while_it_waits_for_the_answer_loses_nothing(
+    db: Database,
+    seal: Seal,
+    settings: Settings,
+    receiver: Receiver,
+    deliver: Callable[[datetime], int],
+) -> None:
+    """kill -9 after the message arrived and before anything is written down."""
+    receiver.delay = threading.Event()
+    add(db, seal, settings, receiver.url)
+    now = utcnow()
+    tell(db, now)
+    worker = multiprocessing.get_context("spawn").Process(
+        target=_deliver, args=(db.url, settings.secret_key, now)
+    )
+    worker.start()
+    for _ in range(600):
+        if receiver.arrived:
+            break
+        time.sleep(0.05)
+    worker.kill()
+    worker.join()
+    receiver.delay.set()
+    assert [row.state for row in deliveries(db)] == [DeliveryState.PENDING]
+
+    assert deliver(now + timedelta(seconds=61)) == 1
+
+    assert len(receiver.arrived) == 2
+    assert len({item.headers["webhook-id"] for item in receiver.arrived}) == 1
 
 
 def test_workers_at_once_send_each_message_once(
