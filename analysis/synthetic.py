@@ -139,26 +139,10 @@ def _study(
         _placebo(other, pool[i] - _blend(pool[i], np.delete(pool, i, 0), start, shift)[1], start)
         for i, other in enumerate(names)
     )
-    sizes = sorted((_size(placebo) for placebo in placebos), reverse=True)
-    rank = sum(size >= _size(real) for size in sizes)
-    reach = sizes[least - 1] * real.miss
-    effect = Effect(
-        estimate=real.gap,
-        low=real.gap - reach,
-        high=real.gap + reach,
-        scale=Scale.ABSOLUTE,
-        validity=Validity.FIXED,
-        level=level,
-        n_control=len(names),
-        n_treatment=1,
-        method="synthetic control, interval and p-value from placebos in every other group",
-        p_value=(1 + rank) / (1 + len(names)),
-        assumptions=_ASSUMPTIONS,
-    )
     pretended = max(start * 2 // 3, 1)
     _, earlier = _blend(own[:start], pool[:, :start], pretended, shift)
     return Synthetic(
-        effect=effect,
+        effect=_effect(real, placebos, level, least),
         weights=dict(zip(names, (float(w) for w in weights), strict=True)),
         expected=tuple(float(value) for value in expected),
         treated=real,
@@ -166,6 +150,26 @@ def _study(
         ratio_p_value=(1 + sum(p.ratio >= real.ratio for p in placebos)) / (1 + len(names)),
         before=_placebo(name, own[:start] - earlier, pretended),
         fit=_fit(real, spread),
+    )
+
+
+def _effect(real: Placebo, placebos: tuple[Placebo, ...], level: float, least: int) -> Effect:
+    """The gap, its rank among the placebos, and every constant effect that rank allows."""
+    sizes = sorted((_size(placebo) for placebo in placebos), reverse=True)
+    rank = sum(size >= _size(real) for size in sizes)
+    reach = sizes[least - 1] * real.miss
+    return Effect(
+        estimate=real.gap,
+        low=real.gap - reach,
+        high=real.gap + reach,
+        scale=Scale.ABSOLUTE,
+        validity=Validity.FIXED,
+        level=level,
+        n_control=len(placebos),
+        n_treatment=1,
+        method="synthetic control, interval and p-value from placebos in every other group",
+        p_value=(1 + rank) / (1 + len(placebos)),
+        assumptions=_ASSUMPTIONS,
     )
 
 
