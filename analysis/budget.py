@@ -109,6 +109,24 @@ def harm_spent(
     )
 
 
+def harm_could_reach(found: HarmLook, more_units: float) -> float | Undecided:
+    """Harm spent after so many more customers in treatment, at the worst not yet ruled out.
+
+    A ramp's next step is affordable while this stays within the budget. more_units: 0 or more.
+
+    >>> look = harm_spent(
+    ...     [Stratum(1000, 50, 50, 1000, 60, 60)], kind="proportion", sign=1, alpha=0.05
+    ... )
+    >>> round(harm_could_reach(look, 0)) == round(look.high), round(harm_could_reach(look, 1000))
+    (True, 85)
+    """
+    if not more_units >= 0:
+        raise ValueError(f"more_units must be 0 or more, not {more_units}")
+    if found.high is None:
+        return found.undecided or Undecided("nothing has been counted yet", "first customers")
+    return found.high + more_units * max(found.high, 0.0) / found.units
+
+
 class Totals(NamedTuple):
     """Events in treatment and those expected of it, with their variance per event; shape (...).
 
@@ -219,7 +237,12 @@ def _share(strata: Sequence[Stratum], kind: Kind) -> _Measured | Undecided:
     reason, needs = why_not_ready(strata, kind, found)
     if reason:
         return Undecided(reason, needs)
-    return _Measured(totals(arms, proportion=proportion), not proportion, float(found.information))
+    spent = totals(arms, proportion=proportion)
+    if spent.variance <= 0:
+        return Undecided(
+            "within each stretch of the ramp all customers are alike", "more customers"
+        )
+    return _Measured(spent, not proportion, float(found.information))
 
 
 def _gaussian(strata: Sequence[Stratum]) -> _MeasuredGaussian | Undecided:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from analysis.budget import harm_limits, harm_spent, totals
+from analysis.budget import harm_could_reach, harm_limits, harm_spent, totals
 from analysis.gaussian import gaussian_statistic
 from analysis.stoploss import Kind, Stratum, to_arms
 from tests.analysis.test_stoploss import binary_strata, proportions, valued_strata
@@ -158,6 +158,11 @@ def test_no_control_events_still_bound_the_harm():
         ([proportions(100, 1, 100, 2)], "proportion", "3 of the 20"),
         ([Stratum(100, 100, 100, 100, 100, 100)], "other", "same value"),
         ([Stratum(10, 1, 9, 10, 1, 9)], "gaussian", "10 of the 30"),
+        (
+            [proportions(99, 99, 99, 99), proportions(99, 0, 99, 0)],
+            "proportion",
+            "all customers are alike",
+        ),
     ],
 )
 def test_too_little_data_is_an_answer(strata, kind, words):
@@ -191,3 +196,16 @@ def test_a_billion_units_have_finite_limits():
     assert found.estimate == 30_000
     assert all(isfinite(value) for value in (found.low, found.high))
     assert found.high - found.low < 300_000
+
+
+def test_the_next_step_is_priced_at_the_worst_not_ruled_out():
+    """Twice the customers could cost twice the upper limit; a shown benefit costs nothing more."""
+    harmful = spent([proportions(1000, 50, 1000, 60)])
+    helpful = spent([proportions(4000, 400, 4000, 200)])
+
+    assert harm_could_reach(harmful, 1000) == pytest.approx(2 * harmful.high)
+    assert helpful.high < 0
+    assert harm_could_reach(helpful, 1000) == helpful.high
+    assert not harm_could_reach(spent([]), 10)
+    with pytest.raises(ValueError, match="more_units"):
+        harm_could_reach(harmful, -1)
