@@ -35,6 +35,7 @@ from rollouts.metrics import service as metrics
 get_rollout = store.get_rollout
 find_rollout = store.find_rollout
 list_rollouts = store.list_rollouts
+list_ended = store.list_ended
 list_live_on = store.list_live_on
 count_by_state = store.count_by_state
 list_plans = store.list_plans

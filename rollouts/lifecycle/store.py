@@ -131,6 +131,12 @@ def list_rollouts(
     return list(session.scalars(query.limit(limit)))
 
 
+def list_ended(session: Session, *, limit: int) -> list[RolloutRow]:
+    """Rollouts that are over, the last to end first."""
+    query = select(RolloutRow).where(RolloutRow.ended_at.is_not(None))
+    return list(session.scalars(query.order_by(RolloutRow.ended_at.desc()).limit(limit)))
+
+
 def list_live_on(session: Session, flag: str, environment: str) -> list[RolloutRow]:
     """Rollouts that run or pause on a flag in an environment."""
     return list(

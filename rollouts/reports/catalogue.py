@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
 from rollouts.audit import service as audit
-from rollouts.audit.store import AuditEntryRow
 from rollouts.flags import service as flags
 from rollouts.flags.differences import Difference, differences
-from rollouts.flags.environment_store import EnvironmentRow
 from rollouts.flags.model import Flag
-from rollouts.flags.store import RevisionRow
 from rollouts.lifecycle import service as lifecycle
-from rollouts.lifecycle.store import RolloutRow
 from rollouts.metrics import service as metrics
 from rollouts.metrics import words as metric_words
-from rollouts.metrics.store import MetricRow, MetricVersionRow
 from rollouts.reports.rule_words import RuleWords, rule_words, served, value
+
+if TYPE_CHECKING:
+    from rollouts.audit.store import AuditEntryRow
+    from rollouts.flags.environment_store import EnvironmentRow
+    from rollouts.flags.store import RevisionRow
+    from rollouts.lifecycle.store import RolloutRow
+    from rollouts.metrics.store import MetricRow, MetricVersionRow
 
 PAGE = 25
 MOST_LINES = 12

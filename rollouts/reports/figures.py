@@ -16,7 +16,7 @@ from rollouts.reports import charts, over_time, store
 from rollouts.reports.axes import thinned
 from rollouts.reports.model import Arm, Report
 from rollouts.reports.svg import SIZES, render
-from rollouts.web.pages import is_brief
+from rollouts.web.formatting import is_brief
 
 log = structlog.get_logger()
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
 from rollouts.lifecycle import service as lifecycle
 from rollouts.lifecycle.model import State
 from rollouts.lifecycle.plan import Draft
-from rollouts.lifecycle.store import RolloutRow
 from rollouts.web import formatting as say
+
+if TYPE_CHECKING:
+    from rollouts.lifecycle.store import RolloutRow
 
 
 @dataclass(frozen=True, slots=True)

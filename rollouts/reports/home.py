@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
 from rollouts.lifecycle import service as lifecycle
 from rollouts.lifecycle.model import State
-from rollouts.lifecycle.store import RolloutRow
 from rollouts.reports import heads
 from rollouts.reports.bars import Gauge
 from rollouts.reports.model import Report, report_of
 from rollouts.results import service as results
 
+if TYPE_CHECKING:
+    from rollouts.lifecycle.store import RolloutRow
+
 LIVE = (State.RUNNING, State.PAUSED)
-ENDED = (State.WITHDRAWN, State.SHIPPED, State.STOPPED)
 GROUPS: dict[str, tuple[State, ...]] = {
     "live": LIVE,
     "draft": (State.DRAFT,),
@@ -27,6 +29,7 @@ GROUPS: dict[str, tuple[State, ...]] = {
 }
 PAGE = 25
 MOST_NEEDS = 10
+MOST_ENDED = 10
 MOST_LOOKED_AT = 500  # live rollouts that are asked whether they need somebody
 RECENT = timedelta(days=1)
 
@@ -124,13 +127,10 @@ def get_home(session: Session, wanted: Wanted, *, now: datetime) -> Home:
         needs=_needs(session, now) if wanted.is_plain else (),
         lines=tuple(_lines(session, shown)),
         next_after=shown[-1].key if len(rows) > PAGE else None,
-        ended=tuple(_lines(session, _ended(session)[:10])) if wanted.is_plain else (),
+        ended=tuple(_lines(session, lifecycle.list_ended(session, limit=MOST_ENDED)))
+        if wanted.is_plain
+        else (),
     )
-
-
-def _ended(session: Session) -> list[RolloutRow]:
-    rows = lifecycle.list_rollouts(session, states=ENDED)
-    return sorted(rows, key=lambda row: row.ended_at or row.created_at, reverse=True)
 
 
 def _lines(session: Session, rows: Sequence[RolloutRow]) -> list[Line]:
@@ -159,8 +159,8 @@ def _needs(session: Session, now: datetime) -> tuple[Need, ...]:
     live = lifecycle.list_rollouts(session, states=LIVE, limit=MOST_LOOKED_AT)
     gone = [
         row
-        for row in lifecycle.list_rollouts(session, states=(State.WITHDRAWN,))
-        if row.ended_at is not None and now - row.ended_at < RECENT
+        for row in lifecycle.list_ended(session, limit=MOST_NEEDS)
+        if row.state is State.WITHDRAWN and now - (row.ended_at or now) < RECENT
     ]
     latest = results.list_latest(session, [row.id for row in gone])
     needs = [
@@ -172,7 +172,7 @@ def _needs(session: Session, now: datetime) -> tuple[Need, ...]:
             latest[row.id].body["verdict"]["sentence"] if row.id in latest else "",
             row.ended_at,
         )
-        for row in sorted(gone, key=lambda row: row.ended_at or now, reverse=True)
+        for row in gone
     ]
     for row in live:
         if row.hold_reason:

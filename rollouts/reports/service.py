@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,6 @@ from rollouts.db import Database
 from rollouts.errors import NotFound
 from rollouts.lifecycle import service as lifecycle
 from rollouts.lifecycle.plan import Draft
-from rollouts.lifecycle.store import PlanRow, RolloutRow, TimelineRow
 from rollouts.metrics import words as metric_words
 from rollouts.metrics.codec import from_dict
 from rollouts.reports import figures as drawing
@@ -21,7 +20,10 @@ from rollouts.reports.figures import Figures
 from rollouts.reports.heads import Head, head_of, missed_looks
 from rollouts.reports.model import Body, Report, report_of
 from rollouts.results import service as results
-from rollouts.results.store import PointRow, SnapshotRow
+
+if TYPE_CHECKING:
+    from rollouts.lifecycle.store import PlanRow, RolloutRow, TimelineRow
+    from rollouts.results.store import PointRow, SnapshotRow
 
 Point = Mapping[str, Any]
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 NBSP = "\u00a0"
 MINUS = "\u2212"
 NONE = "–"  # what stands where there is no number
+BRIEF = timedelta(hours=2)
 
 
 def number(value: float | None, figures: int = 3) -> str:
@@ -143,6 +144,12 @@ def clock(value: datetime | str | None, *, seconds: bool = False) -> str:
     if at is None:
         return NONE
     return f"{at.day} {at:%b} {at:%H:%M:%S}" if seconds else f"{at.day} {at:%b} {at:%H:%M}"
+
+
+def is_brief(first: datetime | str | None, last: datetime | str | None) -> bool:
+    """Whether two moments are so close that only seconds tell things in between apart."""
+    start, end = moment(first), moment(last)
+    return start is not None and end is not None and abs(end - start) < BRIEF
 
 
 def ago(value: datetime | str | None, now: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -47,7 +46,6 @@ FILTERS = (
 )
 
 A_YEAR = 31_536_000
-BRIEF = timedelta(hours=2)
 
 
 class _Kept(Blueprint):
@@ -75,7 +73,7 @@ def _install(state: BlueprintSetupState) -> None:
     env.filters["when"] = when
     env.filters["ago"] = since
     env.filters["coded"] = coded
-    env.globals["is_brief"] = is_brief
+    env.globals["is_brief"] = formatting.is_brief
     env.globals.update(asset=asset, sheets=SHEETS, navigation=navigation, span=formatting.span)
     env.globals.update(between=formatting.between, days_between=formatting.days_between)
 
@@ -106,12 +104,6 @@ def _is_open(endpoint: str) -> bool:
 def when(value: Any, words: str = "", *, seconds: bool = False) -> Markup:
     """A moment as `<time>`: "14 May 09:42", with the exact time on hover."""
     return formatting.time_tag(value, words or formatting.clock(value, seconds=seconds))
-
-
-def is_brief(first: Any, last: Any) -> bool:
-    """Whether two moments are so close that seconds tell things apart."""
-    start, end = formatting.moment(first), formatting.moment(last)
-    return start is not None and end is not None and abs(end - start) < BRIEF
 
 
 def coded(text: str) -> Markup:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 from flask.testing import FlaskClient
 
@@ -45,6 +46,16 @@ def test_report_draws_each_chart_in_three_widths_once(client: FlaskClient, story
     for size in ("wide", "half", "phone"):
         assert first.count(f'class="chart chart-{size}"') == 3
     assert "data-stored" in second
+
+
+def test_many_readers_at_once_get_the_same_charts(story: Database):
+    """Whoever is first stores them; nobody waits for ever and nobody fails."""
+    app = shop.make_app(story)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: app.test_client().get(REPORT), range(4)))
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert len({re.sub(r"\d+ (?:second|minute)", "", text_of(answer)) for answer in answers}) == 1
 
 
 def test_frozen_report_says_that_it_is_not_the_newest(story: Database):
