@@ -40,7 +40,7 @@ class CountedMetric:
     @property
     def is_ratio(self) -> bool:
         """Whether the denominator is something else than the unit itself."""
-        return self.definition.aggregation is Aggregation.RATIO
+        return self.definition.aggregation.has_denominator
 
     def part_of(self, outcome: Outcome) -> Total:
         """What one outcome adds to its unit's total, if it falls into the window."""
@@ -48,6 +48,11 @@ class CountedMetric:
         if not self.is_ratio:
             how = held.aggregation
             return _part(how, held.numerator, outcome, held.allow_negative), 0.0
+        if held.aggregation is Aggregation.AVERAGE:
+            number = held.numerator.number(outcome) if held.numerator.takes(outcome) else None
+            if number is None or (number < 0 and not held.allow_negative):
+                return NO_TOTAL
+            return number, 1.0
         assert held.denominator is not None
         return (
             _part(held.numerator_aggregation, held.numerator, outcome, held.allow_negative),
@@ -63,6 +68,8 @@ class CountedMetric:
     def settle(self, total: Total) -> Total:
         """The unit's value: capped, and at most 1 where having any is what counts."""
         x, y = total
+        if self.definition.aggregation is Aggregation.AVERAGE:
+            x, y = (x / y, 1.0) if y > 0 else NO_TOTAL
         if self.definition.aggregation is Aggregation.ANY:
             x = 1.0 if x > 0 else 0.0
         if self.definition.cap is not None:
@@ -72,7 +79,7 @@ class CountedMetric:
     def is_negative(self, outcome: Outcome) -> bool:
         """Whether the outcome carries a number below 0 that this metric does not add."""
         held = self.definition
-        if held.allow_negative or held.aggregation not in (Aggregation.SUM, Aggregation.RATIO):
+        if held.allow_negative or held.aggregation in (Aggregation.COUNT, Aggregation.ANY):
             return False
         number = held.numerator.number(outcome) if held.numerator.takes(outcome) else None
         return number is not None and number < 0

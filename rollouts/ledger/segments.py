@@ -49,7 +49,7 @@ def segment_sums(
         _segments.c.rollout_id == _exposures.c.rollout_id,
         _segments.c.attribute == attribute,
     )
-    x = _settled(definition)
+    x = settled(definition)
     y = _denominator(definition)
     value = func.coalesce(_segments.c.value, NOT_SENT)
     sums = (func.sum(x), func.sum(y), func.sum(x * x), func.sum(y * y), func.sum(x * y))
@@ -68,11 +68,13 @@ def segment_sums(
     )
 
 
-def _settled(definition: Definition) -> ColumnElement[Any]:
+def settled(definition: Definition) -> ColumnElement[Any]:
     """A unit's value as the ledger settles it: at most 1 for any, and never above the cap."""
     x: ColumnElement[Any] = func.coalesce(_totals.c.x, 0.0)
     if definition.aggregation is Aggregation.ANY:
         x = case((x > 0, 1.0), else_=0.0)
+    if definition.aggregation is Aggregation.AVERAGE:
+        x = case((_totals.c.y > 0, _totals.c.x / _totals.c.y), else_=0.0)
     if definition.cap is not None:
         x = case((x > definition.cap, definition.cap), else_=x)
     return cast(x, Float)
@@ -81,4 +83,6 @@ def _settled(definition: Definition) -> ColumnElement[Any]:
 def _denominator(definition: Definition) -> ColumnElement[Any]:
     if definition.aggregation is Aggregation.RATIO:
         return cast(func.coalesce(_totals.c.y, 0.0), Float)
+    if definition.aggregation is Aggregation.AVERAGE:
+        return cast(case((_totals.c.y > 0, 1.0), else_=0.0), Float)
     return cast(literal(1.0), Float)

@@ -19,6 +19,7 @@ from rollouts.ingest.model import to_us
 from rollouts.ingest.understand import hasher_of_units
 from rollouts.ledger import adopt, folding, pruning, reading, recent
 from rollouts.ledger.catalogue import Catalogue, Counting
+from rollouts.ledger.distributions import histograms, times
 from rollouts.ledger.model import Folded, Sums
 from rollouts.ledger.segments import SegmentSums, segment_sums
 from rollouts.ledger.store import RecentExposureRow
@@ -30,12 +31,14 @@ __all__ = [
     "Sums",
     "catch_up",
     "fold_once",
+    "histograms",
     "list_recent",
     "offset",
     "prune",
     "recount",
     "segment_sums",
     "sums",
+    "times",
     "verify",
 ]
 

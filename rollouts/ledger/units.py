@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from rollouts.ingest.model import from_us
@@ -58,12 +59,14 @@ def outcomes_of(
     """The units' outcomes: (time, environment, outcome), by unit."""
     held: dict[int, list[tuple[int, int, Outcome]]] = defaultdict(list)
     for row in fetch_in(session, select(*_outcomes.c), _outcomes.c.unit, units):
-        properties = msgspec.json.decode(row.properties) if row.properties else None
-        outcome = Outcome(
-            row.name, from_us(row.at_us), row.value, row.channel, properties, row.is_trusted
-        )
-        held[row.unit].append((row.at_us, row.environment_id, outcome))
+        held[row.unit].append((row.at_us, row.environment_id, outcome_of(row)))
     return held
+
+
+def outcome_of(row: Row[Any]) -> Outcome:
+    """An outcome as metrics take it, from its row."""
+    properties = msgspec.json.decode(row.properties) if row.properties else None
+    return Outcome(row.name, from_us(row.at_us), row.value, row.channel, properties, row.is_trusted)
 
 
 def weighed_of(

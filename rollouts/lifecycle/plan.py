@@ -13,7 +13,7 @@ from analysis.effect import Scale
 from rollouts.accounts.model import Role
 from rollouts.errors import Fault, Invalid
 from rollouts.lifecycle.model import Stage, Variation, check_ramp, check_variations
-from rollouts.metrics.model import Aggregation, Definition
+from rollouts.metrics.model import Definition, Statistic
 from rollouts.tolerances.codec import (
     goal_from_dict,
     goal_to_dict,
@@ -24,6 +24,7 @@ from rollouts.tolerances.model import Goal, Guardrail
 
 METHOD = "share test with error spending; see analysis/stoploss.py"
 DEFAULT_PLANNED_UNITS = 20_000
+NO_PERCENTAGE = (Statistic.GRADE, Statistic.NPS)  # they have no control level to be a share of
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +123,22 @@ def lock(draft: Draft, metrics: Mapping[str, LockedMetric]) -> dict[str, Any]:
 def _check_metrics(draft: Draft, metrics: Mapping[str, LockedMetric]) -> None:
     for guardrail in draft.guardrails:
         definition = metrics[guardrail.metric].definition
+        is_mean = definition.statistic is Statistic.MEAN
         if guardrail.scale is Scale.RELATIVE and definition.allow_negative:
             raise Invalid(
                 f"{guardrail.metric!r} can be negative, so a relative margin has no meaning. "
                 "Give an absolute margin."
             )
-        if guardrail.scale is Scale.ABSOLUTE and definition.aggregation is Aggregation.RATIO:
-            raise Invalid(f"{guardrail.metric!r} is a ratio: give it a relative margin.")
-        if guardrail.budget and definition.aggregation is Aggregation.RATIO:
+        if guardrail.scale is Scale.RELATIVE and definition.statistic in NO_PERCENTAGE:
             raise Invalid(
-                f"{guardrail.metric!r} is a ratio, which does not add up to an amount of harm. "
+                f"{guardrail.metric!r} is a difference of chances, so a relative margin has no "
+                "meaning. Give an absolute margin, such as 0.02."
+            )
+        if guardrail.scale is Scale.ABSOLUTE and is_mean and definition.aggregation.has_denominator:
+            raise Invalid(f"{guardrail.metric!r} is a ratio: give it a relative margin.")
+        if guardrail.budget and (definition.aggregation.has_denominator or not is_mean):
+            raise Invalid(
+                f"{guardrail.metric!r} is no plain count or sum: it does not add up to an amount of harm. "
                 "Give the budget to a count."
             )
 

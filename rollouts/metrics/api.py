@@ -17,6 +17,7 @@ from rollouts.metrics.model import (
     Filter,
     Operator,
     Selector,
+    Statistic,
 )
 from rollouts.metrics.store import MetricRow, MetricVersionRow
 from rollouts.metrics.words import kind, meaning
@@ -95,6 +96,12 @@ class MetricBody(SelectorBody):
     )
     cap: float | None = Field(None, gt=0, description="Most that one unit may count for.")
     harm_unit: str = Field("events", min_length=1, max_length=50)
+    statistic: Statistic = Field(
+        Statistic.MEAN,
+        description="How units are compared: by mean, quantile, spread, grade, top_box, nps, time.",
+    )
+    quantile: float = Field(0.5, gt=0, lt=1, description="Of `quantile`: 0.9 is the slowest tenth.")
+    top_from: float | None = Field(None, description="Of `top_box`: the least good grade.")
     allow_negative: bool = False
     allow_untrusted: bool = Field(
         False, description="Also count events sent with keys that browsers hold."
@@ -116,6 +123,9 @@ class MetricBody(SelectorBody):
             allow_negative=self.allow_negative,
             allow_untrusted=self.allow_untrusted,
             harm_unit=self.harm_unit,
+            statistic=self.statistic,
+            quantile=self.quantile,
+            top_from=self.top_from,
         )
 
 

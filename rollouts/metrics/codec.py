@@ -13,6 +13,7 @@ from rollouts.metrics.model import (
     Filter,
     Operator,
     Selector,
+    Statistic,
 )
 
 
@@ -32,6 +33,9 @@ def to_dict(definition: Definition) -> dict[str, Any]:
         "allow_negative": definition.allow_negative,
         "allow_untrusted": definition.allow_untrusted,
         "harm_unit": definition.harm_unit,
+        "statistic": definition.statistic.value,
+        "quantile": definition.quantile,
+        "top_from": definition.top_from,
     }
 
 
@@ -50,6 +54,9 @@ def from_dict(held: Mapping[str, Any]) -> Definition:
         allow_negative=held["allow_negative"],
         allow_untrusted=held["allow_untrusted"],
         harm_unit=held["harm_unit"],
+        statistic=Statistic(held["statistic"]),
+        quantile=held["quantile"],
+        top_from=held["top_from"],
     )
 
 

@@ -18,7 +18,25 @@ class Aggregation(StrEnum):
     ANY = "any"  # 1 if there was one, else 0
     COUNT = "count"
     SUM = "sum"
+    AVERAGE = "average"  # of the unit's own values; units without one are left out
     RATIO = "ratio"  # one sum over another, the unit as cluster
+
+    @property
+    def has_denominator(self) -> bool:
+        """Whether a unit's number is one thing over another, not one thing per unit."""
+        return self in (Aggregation.RATIO, Aggregation.AVERAGE)
+
+
+class Statistic(StrEnum):
+    """How the units' numbers are compared between variations."""
+
+    MEAN = "mean"
+    QUANTILE = "quantile"  # the median, the slowest tenth: see `quantile`
+    SPREAD = "spread"  # how unequal customers are served
+    GRADE = "grade"  # chance that a unit of treatment is graded higher (Mann-Whitney)
+    TOP_BOX = "top_box"  # share of units graded `top_from` or better
+    NPS = "nps"  # promoters (9, 10) less detractors (0 to 6), of all who answered
+    TIME = "time"  # until the unit's first event; units still waiting are censored
 
 
 class Direction(StrEnum):
@@ -120,6 +138,9 @@ class Definition:
     allow_negative: bool = False
     allow_untrusted: bool = False
     harm_unit: str = "events"  # what one unit of harm is called: contacts, orders, minutes
+    statistic: Statistic = Statistic.MEAN
+    quantile: float = 0.5  # of QUANTILE
+    top_from: float | None = None  # of TOP_BOX
 
     def __post_init__(self) -> None:
         faults = tuple(_faults_of(self))
@@ -142,7 +163,7 @@ class Definition:
     def per_unit(self, outcomes: Iterable[Outcome], first_at: datetime) -> tuple[float, float]:
         """One unit's (numerator, denominator) from its own outcomes since its first exposure.
 
-        The denominator is 1 for all but ratios. Outcomes before the exposure or past the
+        The denominator is 1 for all but ratios, and 0 for a unit without anything to average. Outcomes before the exposure or past the
         window do not count, nor do untrusted ones unless the definition allows them.
         """
         until = first_at + self.window if self.window is not None else None
@@ -153,6 +174,8 @@ class Definition:
             and (until is None or item.at < until)
             and (item.is_trusted or self.allow_untrusted)
         ]
+        if self.aggregation is Aggregation.AVERAGE:
+            return self._averaged(held)
         if self.aggregation is not Aggregation.RATIO:
             return self._capped(
                 _add(self.aggregation, self.numerator, held, self.allow_negative)
@@ -162,8 +185,29 @@ class Definition:
         bottom = _add(self.denominator_aggregation, self.denominator, held, False)
         return self._capped(top), bottom
 
+    def _averaged(self, held: list[Outcome]) -> tuple[float, float]:
+        """The unit's average and 1, or zeros for a unit that has no value at all."""
+        numbers = [self.numerator.number(item) for item in held if self.numerator.takes(item)]
+        counted = [n for n in numbers if n is not None and (self.allow_negative or n >= 0)]
+        return (self._capped(sum(counted) / len(counted)), 1.0) if counted else (0.0, 0.0)
+
     def _capped(self, value: float) -> float:
         return min(value, self.cap) if self.cap is not None else value
+
+
+def _statistic_faults(definition: Definition) -> Iterable[Fault]:
+    held = definition.statistic
+    if held is not Statistic.MEAN and definition.aggregation is Aggregation.RATIO:
+        yield Fault("statistic", "a ratio of two sums is compared by its mean")
+    graded = held in (Statistic.GRADE, Statistic.TOP_BOX, Statistic.NPS)
+    if graded and definition.aggregation is not Aggregation.AVERAGE:
+        yield Fault("aggregation", f"{held} compares answers: aggregate them by average")
+    if held is Statistic.TOP_BOX and definition.top_from is None:
+        yield Fault("top_from", "say from which grade on an answer counts as good")
+    if held is Statistic.TIME and definition.aggregation is not Aggregation.ANY:
+        yield Fault("aggregation", "time to the first event needs the aggregation any")
+    if not 0 < definition.quantile < 1:
+        yield Fault("quantile", "a quantile lies between 0 and 1, such as 0.9")
 
 
 def _is_number(value: object) -> bool:
@@ -191,6 +235,7 @@ def _faults_of(definition: Definition) -> Iterable[Fault]:
         yield Fault("cap", "a cap must be above 0")
     if definition.window is not None and definition.window <= timedelta(0):
         yield Fault("window_seconds", "a window must be longer than 0")
+    yield from _statistic_faults(definition)
     for name in ("numerator_aggregation", "denominator_aggregation"):
         if getattr(definition, name) not in (Aggregation.COUNT, Aggregation.SUM):
             yield Fault(name, "parts of a ratio are counts or sums")

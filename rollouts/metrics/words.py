@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from rollouts.metrics.model import Aggregation, Definition, Filter, Operator, Selector
+from rollouts.metrics.model import (
+    Aggregation,
+    Definition,
+    Filter,
+    Operator,
+    Selector,
+    Statistic,
+)
 
+_KINDS = {
+    Statistic.QUANTILE: "quantile over customers",
+    Statistic.SPREAD: "spread between customers",
+    Statistic.GRADE: "grade",
+    Statistic.TOP_BOX: "share of good grades",
+    Statistic.NPS: "net promoter score",
+    Statistic.TIME: "time to event",
+}
 _COMPARED = {
     Operator.IS: "is",
     Operator.IS_NOT: "is not",
@@ -24,7 +39,7 @@ def meaning(definition: Definition) -> str:
     """
     what = _what(definition)
     when = f"within {_span(definition.window)} of" if definition.window else "after"
-    text = f"{what} {when} first exposure"
+    text = f"{what} {when} first exposure{_compared(definition)}"
     if definition.cap is not None:
         text += f", at most {definition.cap:g} per customer"
     return text + "."
@@ -32,27 +47,52 @@ def meaning(definition: Definition) -> str:
 
 def kind(definition: Definition) -> str:
     """The kind of number, in two or three words."""
+    if definition.statistic is not Statistic.MEAN:
+        return _KINDS[definition.statistic]
     return {
         Aggregation.ANY: "share of customers",
         Aggregation.COUNT: "count per customer",
         Aggregation.SUM: "amount per customer",
+        Aggregation.AVERAGE: "average of those who have a value",
         Aggregation.RATIO: "ratio of two sums",
     }[definition.aggregation]
 
 
 def _what(definition: Definition) -> str:
     top = _selected(definition.numerator)
+    if definition.statistic is Statistic.TIME:
+        return f"Time until the first {top} event"
     match definition.aggregation:
         case Aggregation.ANY:
             return f"Share of customers with at least one {top} event"
         case Aggregation.COUNT:
             return f"Number of {top} events per customer"
+        case Aggregation.AVERAGE:
+            return f"Average of {_number(definition.numerator)} of {top} events, per customer,"
         case Aggregation.SUM:
             return f"Sum of {_number(definition.numerator)} of {top} events per customer"
     assert definition.denominator is not None
     upper = _part(definition.numerator, definition.numerator_aggregation)
     lower = _part(definition.denominator, definition.denominator_aggregation)
     return f"{upper} over {lower.lower()}, the customer as cluster,"
+
+
+def _compared(definition: Definition) -> str:
+    """How units are compared, where it is not by their mean."""
+    match definition.statistic:
+        case Statistic.QUANTILE:
+            return f", compared at the {definition.quantile * 100:g} % quantile of customers"
+        case Statistic.SPREAD:
+            return ", compared by how far customers lie apart"
+        case Statistic.GRADE:
+            return ", compared by the chance to be graded higher"
+        case Statistic.TOP_BOX:
+            return f", compared by the share of {definition.top_from:g} or better"
+        case Statistic.NPS:
+            return ", promoters (9 and 10) less detractors (0 to 6)"
+        case Statistic.TIME:
+            return ", those still waiting counted as such"
+    return ""
 
 
 def _part(selector: Selector, how: Aggregation) -> str:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from analysis.budget import HarmLook, harm_spent
-from analysis.effect import Effect, Scale, Undecided
+from analysis.effect import Effect, Finding, Scale, Undecided
 from analysis.guardrail import Look, Rule, anytime_effect, look
+from analysis.histogram import Histogram
+from analysis.noninferiority import finding
+from analysis.rows import Times
+from analysis.sequence import always_valid
 from analysis.stoploss import Kind, Stratum, share_statistic
 from rollouts.lifecycle.plan import Draft
-from rollouts.metrics.model import Definition
+from rollouts.metrics.model import Definition, Direction, Statistic
 from rollouts.metrics.words import meaning
+from rollouts.results.kinds import compare_units
 from rollouts.results.strata import Counted, kind_of, make_strata, mean_of
 from rollouts.tolerances.model import Budget, BudgetRule, Guardrail, split_alpha
 
 METHOD = (
     "Share test: on which version did the events fall, stage by stage, against the limit; "
     "valid however often one looks. Calibrated by simulation, not exact."
+)
+OTHER_METHOD = (
+    "{method}; the interval is widened so that it holds however often one looks, over all stages "
+    "together, since the versions' shares never change."
 )
 GOAL_LEVEL = 0.95
 LET_GO = 0.75  # of the line at which a budget holds the ramp
@@ -46,6 +55,7 @@ class Measuring:
     last_event_at: Mapping[str, datetime]
     shares_by_stratum: Mapping[int, float]
     is_deadline: bool
+    units: Callable[[MetricInPlan], Mapping[int, Histogram | Times]]  # where sums say too little
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -60,6 +70,8 @@ def measure_arm(work: Measuring, place: int) -> dict[str, Any]:
 
 def _guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float) -> dict[str, Any]:
     metric = work.metrics[rail.metric]
+    if metric.definition.statistic is not Statistic.MEAN:
+        return _other_guardrail(work, place, rail, alpha)
     numbered = _strata(work, metric, place)
     strata = [item for _, item in numbered]
     kind = _kind(metric, rail.scale)
@@ -98,15 +110,13 @@ def _guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float) -> di
         before = str(state.get("budget", "within"))
         shown["budget"] = _budget_shown(spent, rail.budget, metric.definition.harm_unit, before)
         work.states[name] |= {"harm": spent.state, "budget": shown["budget"]["state"]}
-    if metric.key not in work.last_event_at:
-        shown["finding"] = "nodata"
-        shown["reason"] = "No event of this metric has arrived since the start."
-        shown["needs"] = "a feed that sends its events"
-    return shown
+    return shown | _silent(work, metric)
 
 
 def _goal(work: Measuring, place: int, key: str) -> dict[str, Any]:
     metric = work.metrics[key]
+    if metric.definition.statistic is not Statistic.MEAN:
+        return _other_goal(work, place, metric)
     numbered = _strata(work, metric, place)
     strata = [item for _, item in numbered]
     kind = _kind(metric, Scale.RELATIVE)
@@ -125,9 +135,75 @@ def _goal(work: Measuring, place: int, key: str) -> dict[str, Any]:
     shown = _shown(work, place, metric, numbered, "goal")
     shown |= _effects_shown(relative, absolute)
     shown |= _goal_finding(relative, absolute, metric.definition.harm_sign)
-    if key not in work.last_event_at:
-        shown |= {"finding": "nodata", "reason": "No event of this metric has arrived yet."}
-    return shown
+    return shown | _silent(work, metric)
+
+
+def _other_guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float) -> dict[str, Any]:
+    """A guardrail that sums cannot judge: its interval is widened to hold at every look."""
+    metric = work.metrics[rail.metric]
+    relative, absolute = _distributed(work, place, metric, 1 - 2 * alpha)
+    effect = relative if rail.scale is Scale.RELATIVE else absolute
+    found = finding(
+        effect, rail.margin, higher_is_better=metric.definition.direction is Direction.UP
+    )
+    shown = _shown(work, place, metric, _strata(work, metric, place), "guardrail")
+    shown |= _effects_shown(relative, absolute) | {
+        "limit": rail.margin,
+        "limit_scale": rail.scale.value,
+        "action": rail.action.value,
+        "alpha": alpha,
+        "limit_reason": rail.reason,
+        "method": OTHER_METHOD.format(method=_method_of(effect)),
+        **_reasons(effect, found),
+    }
+    return shown | _silent(work, metric)
+
+
+def _other_goal(work: Measuring, place: int, metric: MetricInPlan) -> dict[str, Any]:
+    relative, absolute = _distributed(work, place, metric, GOAL_LEVEL)
+    shown = _shown(work, place, metric, _strata(work, metric, place), "goal")
+    shown |= _effects_shown(relative, absolute)
+    shown |= _goal_finding(relative, absolute, metric.definition.harm_sign)
+    shown["method"] = OTHER_METHOD.format(method=_method_of(absolute))
+    return shown | _silent(work, metric)
+
+
+def _distributed(
+    work: Measuring, place: int, metric: MetricInPlan, level: float
+) -> tuple[Effect | Undecided, Effect | Undecided]:
+    held = work.units(metric)
+    control = [item.key for item in work.draft.variations].index(work.draft.control)
+    absolute, relative = compare_units(
+        metric.definition, held.get(control), held.get(place), level=level
+    )
+    planned = work.draft.planned_units
+    return always_valid(relative, planned=planned), always_valid(absolute, planned=planned)
+
+
+def _reasons(effect: Effect | Undecided, found: Finding) -> dict[str, Any]:
+    if isinstance(effect, Undecided):
+        return {"finding": "unknown", "reason": effect.reason, "needs": effect.needs}
+    said = {
+        Finding.HARM: "Worse than the limit, whatever the data still allow.",
+        Finding.SAFE: "Within the limit, whatever the data still allow.",
+        Finding.UNKNOWN: "The data still allow both sides of the limit.",
+    }[found]
+    needs = "more customers" if found is Finding.UNKNOWN else ""
+    return {"finding": found.value, "reason": said, "needs": needs}
+
+
+def _silent(work: Measuring, metric: MetricInPlan) -> dict[str, Any]:
+    if metric.key in work.last_event_at:
+        return {}
+    return {
+        "finding": "nodata",
+        "reason": "No event of this metric has arrived since the start.",
+        "needs": "a feed that sends its events",
+    }
+
+
+def _method_of(effect: Effect | Undecided) -> str:
+    return effect.method if isinstance(effect, Effect) else "not computed yet"
 
 
 def _goal_finding(

@@ -67,7 +67,7 @@ def _metric(metric: MetricInPlan, sums: SegmentSums, control: int, place: int) -
 def _compare(
     definition: Definition, control: PairSummary, treatment: PairSummary
 ) -> tuple[Answer, Answer]:
-    if definition.aggregation is Aggregation.RATIO:
+    if definition.aggregation.has_denominator:
         return (
             ratio.difference(control, treatment, level=LEVEL),
             ratio.relative(control, treatment, level=LEVEL),
@@ -101,7 +101,7 @@ def _shown(
 
 
 def _arm(definition: Definition, sums: PairSummary) -> dict[str, Any]:
-    by = sums.y_total if definition.aggregation is Aggregation.RATIO else float(sums.n)
+    by = sums.y_total if definition.aggregation.has_denominator else float(sums.n)
     return {"n": sums.n, "total": sums.x_total, "mean": sums.x_total / by if by > 0 else None}
 
 

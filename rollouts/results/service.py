@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from analysis.effect import Undecided
+from analysis.histogram import Histogram
+from analysis.rows import Times
 from analysis.srm import anytime_srm_p_value, srm_p_value
 from rollouts.ledger import service as ledger
 from rollouts.ledger.service import Sums
@@ -17,6 +20,7 @@ from rollouts.lifecycle import service as lifecycle
 from rollouts.lifecycle.plan import Draft, canonical, draft_from_dict
 from rollouts.lifecycle.store import PlanRow, RolloutRow
 from rollouts.metrics.codec import from_dict
+from rollouts.metrics.model import Statistic
 from rollouts.results import store
 from rollouts.results.measure import Measuring, MetricInPlan, measure_arm
 from rollouts.results.quality import checks
@@ -123,8 +127,17 @@ def _work(
         last_event_at=last,
         shares_by_stratum={place: item.share for place, item in enumerate(allocations)},
         is_deadline=draft.deadline is not None and now >= draft.deadline,
+        units=lambda metric: _units_of(session, row, metric, sums.data_at),
         states=store.load_states(session, row.id),
     )
+
+
+def _units_of(
+    session: Session, row: RolloutRow, metric: MetricInPlan, data_at: datetime | None
+) -> Mapping[int, Histogram | Times]:
+    if metric.definition.statistic is Statistic.TIME:
+        return ledger.times(session, row.id, row.environment_id, metric.definition, data_at)
+    return ledger.histograms(session, row.id, metric.version_id, metric.definition)
 
 
 def _rollout(row: RolloutRow, draft: Draft) -> dict[str, Any]:

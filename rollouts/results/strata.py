@@ -47,7 +47,7 @@ def make_strata(
     counted: Counted, definition: Definition, control: int, treatment: int
 ) -> list[tuple[int, Stratum]]:
     """The strata of one treatment against control, each with its number."""
-    make = _ratio if definition.aggregation is Aggregation.RATIO else _plain
+    make = _ratio if definition.aggregation.has_denominator else _plain
     return [
         (number, make(counted.of(control, number), counted.of(treatment, number)))
         for number in counted.strata
@@ -56,7 +56,7 @@ def make_strata(
 
 def mean_of(summary: PairSummary, definition: Definition) -> float | None:
     """A variation's level: per unit, or per denominator; None without any."""
-    by = summary.y_total if definition.aggregation is Aggregation.RATIO else float(summary.n)
+    by = summary.y_total if definition.aggregation.has_denominator else float(summary.n)
     return summary.x_total / by if by > 0 else None
 
 

@@ -51,7 +51,6 @@ def test_a_bad_body_is_refused_with_a_problem(api: FlaskClient, target: str, bod
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/api/v1/flags/%00", 404),
         ("/api/v1/rollouts/" + "a" * 5000, 422),
         ("/api/v1/rollouts?limit=0", 422),
         ("/api/v1/rollouts?limit=many", 422),
@@ -59,7 +58,7 @@ def test_a_bad_body_is_refused_with_a_problem(api: FlaskClient, target: str, bod
         ("/api/v1/rollouts?colour=red", 422),
         ("/api/v1/rollouts?state=happy", 422),
         ("/api/v1/snapshots/none", 404),
-        ("/api/v1/metrics?search=%25%00", 200),
+        ("/api/v1/metrics?search=%25", 200),
         ("/api/v1/nothing", 404),
     ],
 )
@@ -68,6 +67,14 @@ def test_bad_addresses_have_defined_answers(api: FlaskClient, path: str, status:
     answer = api.get(path)
 
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/flags/%00", "/api/v1/metrics?search=%00", "/flags?search=%00"]
+)
+def test_a_nul_is_never_a_500(api: FlaskClient, path: str):
+    """PostgreSQL refuses it in any text, SQLite does not; neither is surprised."""
+    assert api.get(path).status_code in (200, 404, 422)
 
 
 def test_a_wrong_method_names_the_right_ones(api: FlaskClient):
