@@ -50,7 +50,7 @@ def segment_sums(
         _segments.c.attribute == attribute,
     )
     x = settled(definition)
-    y = _denominator(definition)
+    y = denominator(definition)
     value = func.coalesce(_segments.c.value, NOT_SENT)
     sums = (func.sum(x), func.sum(y), func.sum(x * x), func.sum(y * y), func.sum(x * y))
     query = (
@@ -80,7 +80,8 @@ def settled(definition: Definition) -> ColumnElement[Any]:
     return cast(x, Float)
 
 
-def _denominator(definition: Definition) -> ColumnElement[Any]:
+def denominator(definition: Definition) -> ColumnElement[Any]:
+    """A unit's denominator: 1 for each, but of ratios and averages."""
     if definition.aggregation is Aggregation.RATIO:
         return cast(func.coalesce(_totals.c.y, 0.0), Float)
     if definition.aggregation is Aggregation.AVERAGE:

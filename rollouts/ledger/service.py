@@ -18,8 +18,11 @@ from rollouts.ingest.journal import Journal
 from rollouts.ingest.model import to_us
 from rollouts.ingest.understand import hasher_of_units
 from rollouts.ledger import adopt, folding, pruning, reading, recent
+from rollouts.ledger.before import before_and_after
 from rollouts.ledger.catalogue import Catalogue, Counting
+from rollouts.ledger.crossing import crossed_by_variation
 from rollouts.ledger.distributions import histograms, times
+from rollouts.ledger.maturity import matured_sums
 from rollouts.ledger.model import Folded, Sums
 from rollouts.ledger.segments import SegmentSums, segment_sums
 from rollouts.ledger.store import RecentExposureRow
@@ -29,10 +32,13 @@ __all__ = [
     "Folded",
     "SegmentSums",
     "Sums",
+    "before_and_after",
     "catch_up",
+    "crossed_by_variation",
     "fold_once",
     "histograms",
     "list_recent",
+    "matured_sums",
     "offset",
     "prune",
     "recount",

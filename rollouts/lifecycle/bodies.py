@@ -51,6 +51,11 @@ class GuardrailBody(Body):
     action: Action = Action.WITHDRAW
     weight: float = Field(1.0, gt=0)
     budget: BudgetBody | None = None
+    matured_only: bool = Field(
+        False,
+        description="Judge only customers whose window is complete: for a change that may move "
+        "when outcomes arrive.",
+    )
     reason: str = Field("", max_length=10_000)
 
     def to_domain(self, policy: Guardrail | None) -> Guardrail | None:
@@ -65,6 +70,7 @@ class GuardrailBody(Body):
             weight=self.weight,
             budget=self.budget.to_domain() if self.budget else None,
             reason=self.reason,
+            matured_only=self.matured_only,
         )
 
 
@@ -102,6 +108,13 @@ class PlanBody(Body):
         DEFAULT_PLANNED_UNITS, ge=100, description="Customers expected by the end; paces alpha."
     )
     deadline: datetime | None = None
+    futility_floor: float | None = Field(
+        None,
+        ge=0,
+        le=0.5,
+        description="Chance to still show the smallest worthwhile effect below which going on "
+        "is called futile. Empty: never.",
+    )
     may_override: Role = Role.ADMIN
     segments: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
         default_factory=list,
@@ -131,6 +144,7 @@ class PlanBody(Body):
             look_every_seconds=self.look_every_seconds,
             planned_units=self.planned_units,
             deadline=_aware(self.deadline),
+            futility_floor=self.futility_floor,
             may_override=self.may_override,
             segments=tuple(self.segments),
         )

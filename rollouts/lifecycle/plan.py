@@ -49,6 +49,7 @@ class Draft:
     planned_units: int = DEFAULT_PLANNED_UNITS
     deadline: datetime | None = None
     may_override: Role = Role.ADMIN
+    futility_floor: float | None = None  # chance of a worthwhile effect; None: never futile
     segments: tuple[str, ...] = ()  # attributes by which effects are also shown
 
     def __post_init__(self) -> None:
@@ -78,6 +79,8 @@ def _faults_of(draft: Draft) -> list[Fault]:
         faults.append(Fault("look_every_seconds", "looks cannot be closer than a second"))
     if draft.planned_units < 100:
         faults.append(Fault("planned_units", "a plan for under 100 customers can show nothing"))
+    if draft.futility_floor is not None and not 0 <= draft.futility_floor <= 0.5:
+        faults.append(Fault("futility_floor", "a chance to give up at lies between 0 and 0.5"))
     keys = draft.metric_keys
     repeated = sorted({key for key in keys if keys.count(key) > 1})
     if repeated:
@@ -136,6 +139,12 @@ def _check_metrics(draft: Draft, metrics: Mapping[str, LockedMetric]) -> None:
             )
         if guardrail.scale is Scale.ABSOLUTE and is_mean and definition.aggregation.has_denominator:
             raise Invalid(f"{guardrail.metric!r} is a ratio: give it a relative margin.")
+        if guardrail.matured_only and (definition.window is None or not is_mean):
+            raise Invalid(
+                f"{guardrail.metric!r} cannot be judged on matured customers: that needs a window "
+                "after first exposure, and a comparison of means.",
+                faults=(Fault("guardrails.matured_only", "needs a metric with a window"),),
+            )
         if guardrail.budget and (definition.aggregation.has_denominator or not is_mean):
             raise Invalid(
                 f"{guardrail.metric!r} is no plain count or sum: it does not add up to an amount of harm. "
@@ -176,6 +185,7 @@ def draft_to_dict(draft: Draft) -> dict[str, Any]:
         "look_every_seconds": draft.look_every_seconds,
         "planned_units": draft.planned_units,
         "deadline": draft.deadline.isoformat() if draft.deadline else None,
+        "futility_floor": draft.futility_floor,
         "may_override": draft.may_override.value,
         "segments": list(draft.segments),
     }
@@ -203,6 +213,7 @@ def draft_from_dict(held: Mapping[str, Any]) -> Draft:
         look_every_seconds=held["look_every_seconds"],
         planned_units=held["planned_units"],
         deadline=datetime.fromisoformat(held["deadline"]) if held["deadline"] else None,
+        futility_floor=held.get("futility_floor"),  # plans locked before had none
         may_override=Role(held["may_override"]),
         segments=tuple(held["segments"]),
     )

@@ -102,6 +102,13 @@ class MetricBody(SelectorBody):
     )
     quantile: float = Field(0.5, gt=0, lt=1, description="Of `quantile`: 0.9 is the slowest tenth.")
     top_from: float | None = Field(None, description="Of `top_box`: the least good grade.")
+    pre_period_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=366 * 86_400,
+        description="Before first exposure: what a customer did then makes the comparison sharper. "
+        "Empty: none.",
+    )
     allow_negative: bool = False
     allow_untrusted: bool = Field(
         False, description="Also count events sent with keys that browsers hold."
@@ -126,6 +133,9 @@ class MetricBody(SelectorBody):
             statistic=self.statistic,
             quantile=self.quantile,
             top_from=self.top_from,
+            pre_period=timedelta(seconds=self.pre_period_seconds)
+            if self.pre_period_seconds
+            else None,
         )
 
 

@@ -36,12 +36,16 @@ def to_dict(definition: Definition) -> dict[str, Any]:
         "statistic": definition.statistic.value,
         "quantile": definition.quantile,
         "top_from": definition.top_from,
+        "pre_period_seconds": definition.pre_period.total_seconds()
+        if definition.pre_period
+        else None,
     }
 
 
 def from_dict(held: Mapping[str, Any]) -> Definition:
     """The definition that `to_dict` wrote."""
     seconds = held["window_seconds"]
+    before = held.get("pre_period_seconds")  # versions from before there was such a thing
     return Definition(
         numerator=_selector_from_dict(held["numerator"]),
         aggregation=Aggregation(held["aggregation"]),
@@ -57,6 +61,7 @@ def from_dict(held: Mapping[str, Any]) -> Definition:
         statistic=Statistic(held["statistic"]),
         quantile=held["quantile"],
         top_from=held["top_from"],
+        pre_period=timedelta(seconds=before) if before else None,
     )
 
 

@@ -141,6 +141,7 @@ class Definition:
     statistic: Statistic = Statistic.MEAN
     quantile: float = 0.5  # of QUANTILE
     top_from: float | None = None  # of TOP_BOX
+    pre_period: timedelta | None = None  # before first exposure, to sharpen the comparison
 
     def __post_init__(self) -> None:
         faults = tuple(_faults_of(self))
@@ -206,6 +207,12 @@ def _statistic_faults(definition: Definition) -> Iterable[Fault]:
         yield Fault("top_from", "say from which grade on an answer counts as good")
     if held is Statistic.TIME and definition.aggregation is not Aggregation.ANY:
         yield Fault("aggregation", "time to the first event needs the aggregation any")
+    is_plain = held is Statistic.MEAN and not definition.aggregation.has_denominator
+    if definition.pre_period is not None and not is_plain:
+        yield Fault(
+            "pre_period_seconds",
+            "only a share, a count or a sum compared by its mean is sharpened by the time before",
+        )
     if not 0 < definition.quantile < 1:
         yield Fault("quantile", "a quantile lies between 0 and 1, such as 0.9")
 
@@ -235,6 +242,8 @@ def _faults_of(definition: Definition) -> Iterable[Fault]:
         yield Fault("cap", "a cap must be above 0")
     if definition.window is not None and definition.window <= timedelta(0):
         yield Fault("window_seconds", "a window must be longer than 0")
+    if definition.pre_period is not None and definition.pre_period <= timedelta(0):
+        yield Fault("pre_period_seconds", "a time before exposure must be longer than 0")
     yield from _statistic_faults(definition)
     for name in ("numerator_aggregation", "denominator_aggregation"):
         if getattr(definition, name) not in (Aggregation.COUNT, Aggregation.SUM):

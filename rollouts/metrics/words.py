@@ -42,6 +42,8 @@ def meaning(definition: Definition) -> str:
     text = f"{what} {when} first exposure{_compared(definition)}"
     if definition.cap is not None:
         text += f", at most {definition.cap:g} per customer"
+    if definition.pre_period is not None:
+        text += f"; also shown adjusted for the {_span(definition.pre_period)} before it"
     return text + "."
 
 

@@ -37,6 +37,11 @@ class ToleranceBody(BaseModel):
     weight: float = Field(1.0, gt=0, description="Its part of alpha, by importance.")
     budget: BudgetBody | None = None
     reason: str = Field("", max_length=10_000, description="Why this much.")
+    matured_only: bool = Field(
+        False,
+        description="Judge only customers whose window is complete: for a change that may move "
+        "when outcomes arrive.",
+    )
     owner: str = Field("", max_length=200)
 
     def to_domain(self, metric: str) -> Guardrail:
@@ -49,4 +54,5 @@ class ToleranceBody(BaseModel):
             weight=self.weight,
             budget=self.budget.to_domain() if self.budget else None,
             reason=self.reason,
+            matured_only=self.matured_only,
         )

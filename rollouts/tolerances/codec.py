@@ -20,6 +20,7 @@ def guardrail_to_dict(guardrail: Guardrail) -> dict[str, Any]:
         "weight": guardrail.weight,
         "budget": budget_to_dict(budget) if budget else None,
         "reason": guardrail.reason,
+        "matured_only": guardrail.matured_only,
     }
 
 
@@ -41,6 +42,7 @@ def guardrail_from_dict(held: Mapping[str, Any]) -> Guardrail:
         if budget
         else None,
         reason=held["reason"],
+        matured_only=held.get("matured_only", False),
     )
 
 

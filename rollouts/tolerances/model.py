@@ -62,6 +62,7 @@ class Guardrail:
     weight: float = 1.0  # its part of alpha, by importance
     budget: Budget | None = None
     reason: str = ""  # why this much
+    matured_only: bool = False  # judge only customers whose window is complete
 
     def __post_init__(self) -> None:
         faults = []
