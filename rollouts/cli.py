@@ -273,9 +273,11 @@ def verify() -> None:
     from rollouts.audit import service as audit
     from rollouts.ledger import service as ledger
 
-    with running_parts() as parts, parts.db.reading() as session:
-        broken = audit.verify(session)
-        differences = ledger.verify(session)
+    with running_parts() as parts:
+        ledger.catch_up(parts.db, parts.journal, unit_key=parts.seal.unit_key, now=parts.now())
+        with parts.db.reading() as session:
+            broken = audit.verify(session)
+            differences = ledger.verify(session)
     out.print(
         "The audit chain is whole."
         if broken is None

@@ -19,6 +19,7 @@ class Diagnosis:
 
 def examine(parts: Runtime) -> list[Diagnosis]:
     """Everything worth telling about this installation."""
+    parts.delivery.refresh()
     checks = [
         Diagnosis("ok" if check["ok"] else "bad", f"{name}: {check['detail']}")
         for name, check in readiness(parts, parts.now()).items()

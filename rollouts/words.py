@@ -21,13 +21,14 @@ def count(value: float) -> str:
 def figures(value: float, digits: int = 2) -> str:
     """A number to so many significant figures, without an exponent.
 
-    >>> [figures(value) for value in (0.3141, 31.41, 314.1, 0.00314)]
-    ['0.31', '31', '314', '0.0031']
+    >>> [figures(value) for value in (0.3141, 31.41, 314.1, 0.00314, 5.0)]
+    ['0.31', '31', '314', '0.0031', '5']
     """
     if value == 0:
         return "0"
     places = max(0, digits - 1 - floor(log10(abs(value))))
-    return f"{value:,.{places}f}".replace("-", MINUS)
+    text = f"{value:,.{places}f}".replace("-", MINUS)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def percent(share: float, *, signed: bool = False) -> str:
