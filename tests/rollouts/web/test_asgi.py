@@ -113,6 +113,11 @@ SHOWN = (
         ("GET", "/nowhere"),
         ("GET", "/v1/batch"),
         ("OPTIONS", "/track"),
+        ("OPTIONS", "/api/eval/{key}"),
+        ("GET", "/api/eval/{key}"),
+        ("OPTIONS", "/ofrep/v1/evaluate/flags/f"),
+        ("GET", "/ofrep/v1/evaluate/flags"),
+        ("GET", "/ofrep/v1/stream/sdk-nothing"),
     ],
 )
 def test_the_edge_answers_as_flask_does(
@@ -148,6 +153,44 @@ def test_a_client_that_has_the_version_gets_304(edge: Edge, key: str):
         )
         assert (again.status, again.body) == (304, b"")
         assert again.header("content-length") is None
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        ("/api/eval/{remote}", b'{"attributes":{"id":"u1"}}'),
+        ("/api/eval/{remote}", b"{"),
+        ("/api/eval/{remote}", b" " * 1_000_001),
+        ("/api/eval/{key}", b"{}"),
+        ("/api/eval/sdk-nothing", b"{}"),
+        ("/ofrep/v1/evaluate/flags/f", b'{"context":{"targetingKey":"u1"}}'),
+        ("/ofrep/v1/evaluate/flags/a/b:c", b"{}"),
+        ("/ofrep/v1/evaluate/flags/f", b"{"),
+        ("/ofrep/v1/evaluate/flags", b'{"context":{"targetingKey":"u1"}}'),
+        ("/ofrep/v1/evaluate/flags?flagConfigEtag=9-x", b"{}"),
+        ("/ofrep/v1/evaluate/flags", b"[]"),
+        ("/ofrep/v1/evaluate/flags", b" " * 1_000_001),
+        ("/ofrep/v1/nothing", b"{}"),
+    ],
+)
+def test_evaluation_is_answered_as_by_flask(
+    parts: Runtime, app: Flask, edge: Edge, key: str, target: str, body: bytes
+):
+    """Remote evaluation and OFREP, right and wrong, give the same bytes either way."""
+    with parts.db.transaction() as session:
+        remote = make_connection(session, Mode.REMOTE).client_key
+    where = target.format(key=key, remote=remote)
+    headers = {**JSON, "X-API-Key": key, "Content-Length": str(len(body))}
+
+    async def story() -> None:
+        heard = await ask(edge, "POST", where, body, headers=headers)
+        expected = by_flask(app, "POST", where, body, headers)
+        assert heard.status == expected.status, heard.body
+        assert comparable(heard.body) == comparable(expected.body)
+        for name in SHOWN:
+            assert heard.header(name) == expected.header(name), name
 
     run(story)
 
