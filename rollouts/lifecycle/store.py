@@ -126,8 +126,8 @@ def list_rollouts(
     if flag is not None:
         query = query.where(RolloutRow.flag_key == flag)
     if search:
-        pattern = f"%{search}%"
-        query = query.where(or_(RolloutRow.key.ilike(pattern), RolloutRow.name.ilike(pattern)))
+        found = (c.icontains(search, autoescape=True) for c in (RolloutRow.key, RolloutRow.name))
+        query = query.where(or_(*found))
     return list(session.scalars(query.limit(limit)))
 
 
@@ -135,6 +135,12 @@ def list_ended(session: Session, *, limit: int) -> list[RolloutRow]:
     """Rollouts that are over, the last to end first."""
     query = select(RolloutRow).where(RolloutRow.ended_at.is_not(None))
     return list(session.scalars(query.order_by(RolloutRow.ended_at.desc()).limit(limit)))
+
+
+def list_started(session: Session, *, limit: int) -> list[RolloutRow]:
+    """Rollouts that ever started, the last to start first."""
+    query = select(RolloutRow).where(RolloutRow.started_at.is_not(None))
+    return list(session.scalars(query.order_by(RolloutRow.started_at.desc()).limit(limit)))
 
 
 def list_live_on(session: Session, flag: str, environment: str) -> list[RolloutRow]:

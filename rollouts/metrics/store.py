@@ -75,8 +75,8 @@ def list_metrics(
     if after is not None:
         query = query.where(MetricRow.key > after)
     if search:
-        pattern = f"%{search}%"
-        query = query.where(or_(MetricRow.key.ilike(pattern), MetricRow.name.ilike(pattern)))
+        found = (c.icontains(search, autoescape=True) for c in (MetricRow.key, MetricRow.name))
+        query = query.where(or_(*found))
     return list(session.scalars(query.limit(limit)))
 
 

@@ -52,5 +52,5 @@ def list_tolerances(
     if after is not None:
         query = query.where(ToleranceRow.metric_key > after)
     if search:
-        query = query.where(ToleranceRow.metric_key.ilike(f"%{search}%"))
+        query = query.where(ToleranceRow.metric_key.icontains(search, autoescape=True))
     return list(session.scalars(query.limit(limit)))
