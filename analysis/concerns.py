@@ -9,7 +9,7 @@ nominal 0.05 when the condition is ignored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from analysis.effect import Undecided
 from analysis.stoploss import LEAST_CLUSTERS, Kind, Stratum, to_arms
@@ -75,27 +75,52 @@ def refusals(
     return tuple(found)
 
 
-def heaviest_unit(strata: Sequence[Stratum], kind: Kind | None) -> float | None:
+def heaviest_unit(strata: Sequence[Stratum], kind: Kind) -> float | None:
     """Share of an arm's spread that its most extreme known unit makes up; None if not known.
 
-    >>> heaviest_unit([Stratum(101, 100, 10_000, 100, 50, 75, peak0=100)], None) > 0.25
+    >>> heaviest_unit([Stratum(101, 100, 10_000, 100, 50, 75, peak0=100)], Kind.OTHER) > 0.25
     True
     """
     arms = to_arms(strata, kind)
+    spread = {"0": float(arms.nv0.sum()), "1": float(arms.nv1.sum())}
+    return _heaviest((d * d / spread[a] for a, _, d in _peaks(strata) if spread[a] > 0))
+
+
+def heaviest_in_difference(strata: Sequence[Stratum], variance: float) -> float | None:
+    """Share of the Gaussian form's variance that one known unit makes up; None if not known.
+
+    variance: of the difference, as `gaussian.GaussianStatistic` has it, above 0.
+    """
+    whole = sum(x.n0 * x.n1 / (x.n0 + x.n1) for x in strata)
     shares = []
-    for arm, nv in (("0", float(arms.nv0.sum())), ("1", float(arms.nv1.sum()))):
-        for stratum in strata:
+    for arm, x, deviation in _peaks(strata):
+        others = x.n0 if arm == "1" else x.n1  # the unit's weight is theirs over both arms'
+        shares.append((deviation * others / (x.n0 + x.n1) / whole) ** 2 / variance)
+    return _heaviest(shares)
+
+
+def _peaks(strata: Sequence[Stratum]) -> Iterator[tuple[str, Stratum, float]]:
+    """Arm, stratum and deviation from the mean of each known most extreme value."""
+    for stratum in strata:
+        for arm in ("0", "1"):
             peak = getattr(stratum, f"peak{arm}")
-            if peak is not None and nv > 0:
+            if peak is not None:
                 mean = getattr(stratum, f"s{arm}") / getattr(stratum, f"n{arm}")
-                shares.append((peak - mean) ** 2 / nv)
-    return min(max(shares), 1.0) if shares else None
+                yield arm, stratum, peak - mean
 
 
-def concerns(strata: Sequence[Stratum], kind: Kind | None) -> tuple[str, ...]:
-    """What the sums themselves give reason to say, in plain words."""
-    weight = heaviest_unit(strata, kind)
+def _heaviest(shares: Iterable[float]) -> float | None:
+    largest = max(shares, default=None)
+    return None if largest is None else min(largest, 1.0)
+
+
+def too_heavy(weight: float | None) -> tuple[str, ...]:
+    """What is to be said of a unit that makes up this share of the spread; empty if little.
+
+    >>> too_heavy(0.1), len(too_heavy(0.4))
+    ((), 1)
+    """
     if weight is None or weight <= TOO_HEAVY:
         return ()
     advice = "cap values in the plan, or expect the stop-loss to need far more customers"
-    return (f"One customer makes up {weight:.0%} of its group's spread: {advice}.",)
+    return (f"One customer makes up {weight:.0%} of the spread: {advice}.",)

@@ -13,7 +13,12 @@ from typing import Any, Literal
 
 from analysis.anytime import anytime_absolute, anytime_effect, anytime_relative
 from analysis.budget import GAUSSIAN
-from analysis.concerns import SAFE_IS_AN_AVERAGE, concerns
+from analysis.concerns import (
+    SAFE_IS_AN_AVERAGE,
+    heaviest_in_difference,
+    heaviest_unit,
+    too_heavy,
+)
 from analysis.effect import Effect, Finding, Scale, Undecided
 from analysis.gaussian import difference_effect, gaussian_statistic
 from analysis.limits import RatioLimits, ratio_limits, relative_effect
@@ -166,7 +171,10 @@ def _share_look(
         absolute=absolute,
         shrunken=_shrunken(limits, rule, harm.information),
         information=harm.information,
-        notes=_notes(strata, rule, finding, test, harm.information),
+        notes=(
+            *too_heavy(heaviest_unit(usable_strata(strata, kind), kind)),
+            *_notes(finding, test, harm.information),
+        ),
         state={**test.to_dict(), "absolute": budget},
     )
 
@@ -193,7 +201,10 @@ def _gaussian_look(
         absolute=difference_effect(found, low_bound=low, high_bound=high, level=rule.level),
         shrunken=None,
         information=found.information,
-        notes=_notes(strata, rule, finding, test, found.information),
+        notes=(
+            *too_heavy(heaviest_in_difference(usable_strata(strata, kind), found.variance)),
+            *_notes(finding, test, found.information),
+        ),
         state={**test.to_dict(), "relative": held},
     )
 
@@ -311,11 +322,8 @@ def _units(strata: Sequence[Stratum]) -> tuple[float, float]:
     )
 
 
-def _notes(
-    strata: Sequence[Stratum], rule: Rule, finding: Finding, test: _Test, information: float
-) -> tuple[str, ...]:
-    kind = rule.share_kind
-    notes = list(concerns(usable_strata(strata, kind), kind))
+def _notes(finding: Finding, test: _Test, information: float) -> tuple[str, ...]:
+    notes = []
     if finding is Finding.SAFE:
         notes.append(SAFE_IS_AN_AVERAGE)
     if information < test.harm.information * (1 - GROWTH):

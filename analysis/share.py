@@ -251,12 +251,15 @@ def _arm_dispersion(
 ) -> Floats:
     """An arm's dispersion, raised to that of the events expected of it at the tolerance.
 
-    All of it grows with the mean for money, as when each amount is scaled. Of a count's only
-    what exceeds a Poisson's does, as a negative binomial's does, so that counts pay less.
+    A dispersion grows with its mean: one for one where amounts are scaled, not at all for a
+    Poisson count, and by (phi - 1) / phi for a negative binomial. A count's is raised by twice
+    the last, which the simulated level asks for, and at most one for one.
     """
     own = divide(variance, seen)
-    growing = np.maximum(own - 1, 0.0) if kind is Kind.COUNT else own
-    raised = own + growing * (np.clip(divide(expected, seen), 1.0, 2.0) - 1)
+    growth = np.clip(divide(expected, seen), 1.0, 2.0) - 1
+    if kind is Kind.COUNT:
+        growth = growth * np.clip(2 * divide(own - 1, own), 0.0, 1.0)
+    raised = own * (1 + growth)
     return np.where(seen > 0, raised, pooled)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from analysis.concerns import concerns, heaviest_unit, refusals
+from analysis.concerns import heaviest_in_difference, heaviest_unit, refusals, too_heavy
+from analysis.gaussian import gaussian_statistic
 from analysis.stoploss import Kind, Stratum
 
 
@@ -43,9 +44,24 @@ def test_a_heavy_customer_is_weighed_within_the_arm():
     assert heaviest_unit([sums], Kind.OTHER) == pytest.approx(
         (101 - mean) ** 2 / (centred * 100 / 99)
     )
-    assert "cap values" in concerns([sums], Kind.OTHER)[0]
+    assert "cap values" in too_heavy(heaviest_unit([sums], Kind.OTHER))[0]
+
+
+def test_a_heavy_customer_is_weighed_in_the_difference():
+    """Its squared deviation over the squared units, as a share of the difference's variance."""
+    values = [-1.0] * 50 + [1.0] * 49 + [101.0]
+    sums = Stratum(
+        100, 0, 100, 100, sum(values), sum(x * x for x in values), peak0=1.0, peak1=101.0
+    )
+    variance = gaussian_statistic([sums], sign=1, tolerance=0.0).variance
+    mean = sum(values) / 100
+
+    assert heaviest_in_difference([sums], variance) == pytest.approx(
+        (101 - mean) ** 2 / 100**2 / variance
+    )
 
 
 def test_without_peaks_nothing_is_claimed():
-    assert heaviest_unit([Stratum(100, 5, 9, 100, 5, 9)], None) is None
-    assert concerns([Stratum(100, 5, 9, 100, 5, 9)], None) == ()
+    assert heaviest_unit([Stratum(100, 5, 9, 100, 5, 9)], Kind.OTHER) is None
+    assert heaviest_in_difference([Stratum(100, 5, 9, 100, 5, 9)], 0.1) is None
+    assert too_heavy(None) == ()

@@ -15,7 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,7 @@ from tests.benchmarks.rivals import Pooled, log_event_share, log_two_by_two, rul
 from tests.benchmarks.situations import Situation, Sums, all_situations, looks
 
 OURS = "share test"
+NOT_AS_COUNT = "share test, as for money"  # what telling it that values are counts is worth
 MULTIPLES = (0.0, 1.0, 2.0, 4.0)
 GROUPS = 12
 
@@ -91,10 +92,29 @@ def run(
             own.information, own.ready, alpha=situation.alpha, planned=planned, groups=groups
         )
         rows.append(_row(situation, OURS, multiple, own.harm > bound, treated))
+        if situation.kind is Kind.COUNT:
+            passed = _as_money(situation, ratio, replications, seed + 1 + place, groups)
+            rows.append(_row(situation, NOT_AS_COUNT, multiple, passed, treated))
         for name, rule in rules_for(pooled).items():
             rows.append(_row(situation, name, multiple, rule(situation, pooled), treated))
         misses.append(_misses(situation, multiple, own, bound, planned, groups))
     return rows, misses
+
+
+def _as_money(
+    situation: Situation, ratio: float, replications: int, seed: int, groups: int
+) -> NDArray[np.bool_]:
+    """Where the same paths are stopped when counts are judged like amounts of money."""
+    other = replace(situation, kind=Kind.OTHER)
+    own, _, _ = observe(other, ratio, replications, seed)
+    limit = bounds(
+        own.information,
+        own.ready,
+        alpha=situation.alpha,
+        planned=_planned(other, replications, seed),
+        groups=groups,
+    )
+    return own.harm > limit
 
 
 def observe(

@@ -254,11 +254,11 @@ def all_situations() -> list[Situation]:
     )  # fmt: skip
     few = replace(rare, name="proportion 2 %", mean=0.02, tolerance=0.25, steps=_even(70_000))
     poisson = Situation(
-        "Poisson counts", Kind.OTHER, counts, 0.3, 0.25, _even(5_500), is_poisson=True,
+        "Poisson counts", Kind.COUNT, counts, 0.3, 0.25, _even(5_500, 200), is_poisson=True,
         has_bound=True,
     )  # fmt: skip
     overdispersed = Situation(
-        "counts, dispersion 4", Kind.OTHER, _busy_few, 0.3, 0.25, _even(22_000), has_bound=True
+        "counts, dispersion 4", Kind.COUNT, _busy_few, 0.3, 0.25, _even(22_000, 200), has_bound=True
     )
     revenue = Situation(
         "money, 3 % pay, less is worse", Kind.OTHER, _few_pay, 2.0, 0.2, _even(250_000), sign=-1
@@ -279,11 +279,14 @@ def all_situations() -> list[Situation]:
             "ratio, unit is cluster", Kind.OTHER, proportion, 0.08, 0.25, _even(12_000),
             cluster=True,
         ),
-        Situation("revisits", Kind.OTHER, counts, 0.5, 0.25, _even(9_000), lags=4),
+        Situation("revisits", Kind.COUNT, counts, 0.5, 0.25, _even(9_000), lags=4),
         replace(few, name="proportion 2 %, 90:10", shares=np.array([0.1]), steps=_even(200_000)),
         replace(overdispersed, name="counts, 90:10", shares=np.array([0.1]), steps=_even(70_000)),
         replace(few, name="2 %, ramp, drift", shares=RAMP, drift=RISING),
-        replace(overdispersed, name="counts, ramp, drift", shares=RAMP, drift=RISING),
+        replace(
+            overdispersed, name="counts, ramp, drift", shares=RAMP, drift=RISING,
+            steps=_even(22_000),
+        ),
         replace(few, name="2 %, irregular looks", steps=_irregular(70_000, 60, 3)),
         replace(few, name="2 %, 400 looks", steps=_even(70_000, 400)),
         replace(few, name="2 %, plan 0.3 of truth", pace=0.3),
