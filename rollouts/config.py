@@ -58,6 +58,22 @@ class Settings:
     body_max_bytes: int = _setting(1_000_000, "Largest body of an API request.")
     ingest_max_bytes: int = _setting(500_000, "Largest body of an ingest request.")
     event_max_bytes: int = _setting(32_000, "Largest single event.")
+    otlp_max_bytes: int = _setting(4_000_000, "Largest body of OpenTelemetry logs, unpacked.")
+    ingest_key_requests_per_second: int = _setting(
+        2_000, "Ingest requests of one key that one web process takes."
+    )
+    ingest_key_bytes_per_second: int = _setting(
+        200_000_000, "Bytes of ingest, unpacked, of one key that one web process takes."
+    )
+    ingest_key_events_per_second: int = _setting(
+        500_000, "Events of one server's key that one web process takes."
+    )
+    browser_key_events_per_second: int = _setting(
+        5_000, "Events of one key of browsers or apps that one web process takes."
+    )
+    ingest_burst_seconds: float = _setting(
+        10.0, "How many seconds' worth of the above a key that was quiet may send at once."
+    )
     outbound_allow: str = _setting(
         "", "Private networks webhooks may reach, comma separated, e.g. 127.0.0.0/8."
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rollouts.clock import utcnow
 from rollouts.config import Settings
 from rollouts.db import Database
+from rollouts.quotas import Quotas
 
 if TYPE_CHECKING:
     from rollouts.accounts.keyring import KeyRing
@@ -29,3 +30,7 @@ class Runtime:
     seal: Seal
     keys: KeyRing
     now: Callable[[], datetime] = field(default=utcnow)
+    quotas: Quotas = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.quotas = Quotas(self.settings)

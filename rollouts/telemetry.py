@@ -26,6 +26,12 @@ SECONDS = Histogram(
 FOLDED = Counter("rollouts_folded_events_total", "Events folded.", registry=REGISTRY)
 LOOKS = Counter("rollouts_looks_total", "Looks taken.", registry=REGISTRY)
 DELIVERED = Counter("rollouts_alerts_delivered_total", "Alerts delivered.", registry=REGISTRY)
+THROTTLED = Counter(
+    "rollouts_ingest_throttled_total",
+    "Ingest requests refused because their key was over a limit.",
+    ["limit"],
+    registry=REGISTRY,
+)
 LAG = Gauge("rollouts_journal_lag_events", "Events accepted but not folded.", registry=REGISTRY)
 
 _SECRET_NAMES = re.compile(

@@ -43,6 +43,11 @@ class Sorted:
         self.rejected.append(answers.rejection(index, named, reason))
 
     @property
+    def n_all(self) -> int:
+        """How many events came."""
+        return len(self.good) + len(self.rejected)
+
+    @property
     def as_json(self) -> bytes:
         """The usable events as one JSON array, in their senders' own bytes."""
         return b"[" + b",".join(self.good) + b"]"

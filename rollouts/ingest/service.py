@@ -7,57 +7,17 @@ No web framework is used here: the pages' server and the fast edge call the same
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
-from rollouts.accounts.model import Key, KeyKind
-from rollouts.config import Settings
-from rollouts.errors import Malformed, NotAllowed, NotSignedIn, RolloutsError
+from rollouts.accounts.model import Key
+from rollouts.errors import RolloutsError
 from rollouts.ingest import answers, intake
+from rollouts.ingest.callers import Parts, admit_connection, admit_key, presented_in
 from rollouts.ingest.intake import SegmentBody, Sorted
-from rollouts.ingest.journal import Journal
 from rollouts.ingest.model import Answer, Frame, Source
 from rollouts.ingest.unpack import unpack
-
-WRITE_KINDS = (KeyKind.SERVER_WRITE, KeyKind.BROWSER_WRITE)
-
-
-class Keys(Protocol):
-    """Finds keys that are valid now."""
-
-    def find(self, presented: str, *, now: datetime) -> Key | None: ...
-
-
-class Connection(Protocol):
-    """What must be known of an SDK connection."""
-
-    @property
-    def client_key(self) -> str: ...
-    @property
-    def environment_id(self) -> int: ...
-
-
-class Connections(Protocol):
-    """Finds SDK connections by their public key."""
-
-    def find(self, client_key: str) -> Connection | None: ...
-
-
-class Parts(Protocol):
-    """The running parts that taking events in needs."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def journal(self) -> Journal: ...
-    @property
-    def keys(self) -> Keys: ...
-    @property
-    def delivery(self) -> Connections: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +92,12 @@ def take_growthbook(
     """Read a request of the tracking plugins; refusals are answers, not exceptions."""
     headers = answers.ANY_ORIGIN
     try:
-        connection = parts.delivery.find(client_key)
-        if connection is None:
-            raise NotSignedIn("This client key is not known. Send it as ?client_key=sdk-....")
+        connection = admit_connection(parts, client_key, now)
         plain = unpack(body, content_encoding, parts.settings.ingest_max_bytes)
         held = intake.sort_growthbook(plain, size_max=parts.settings.event_max_bytes)
     except RolloutsError as wrong:
         return Intake(answers.refusal(wrong, headers))
+    parts.quotas.spend(connection.client_key, n_bytes=len(plain), n_events=held.n_all)
     frame = Frame(
         source=Source.GROWTHBOOK,
         events=held.as_json,
@@ -162,13 +121,14 @@ def take_segment(
 ) -> Intake:
     """Read a request of Segment's API; refusals are answers, not exceptions."""
     try:
-        key = _find_key(parts, _presented(authorization), now) if authorization else None
+        key = admit_key(parts, presented_in(authorization), now) if authorization else None
         plain = unpack(body, content_encoding, parts.settings.ingest_max_bytes)
         read = intake.read_batch(plain) if kind == "batch" else intake.read_alone(plain, kind)
         if key is None:
-            key = _find_key(parts, read.write_key, now)
+            key = admit_key(parts, read.write_key, now)
     except RolloutsError as wrong:
         return Intake(answers.refusal(wrong))
+    parts.quotas.spend(key.id, n_bytes=len(plain), n_events=len(read.raws))
     return _take_events(parts, key, read, now)
 
 
@@ -198,28 +158,3 @@ def _intake(held: Sorted, frame: Frame, headers: Mapping[str, str]) -> Intake:
     if held.rejected:
         return Intake(answers.nothing_usable(held.rejected, headers))
     return Intake(answers.success(0, [], headers))
-
-
-def _presented(authorization: str) -> str:
-    """The key in an Authorization header: Bearer, or Basic with the key as user name."""
-    scheme, _, rest = authorization.strip().partition(" ")
-    if scheme.lower() == "bearer":
-        return rest.strip()
-    if scheme.lower() != "basic":
-        raise NotSignedIn("Send the write key by Basic or Bearer authentication.")
-    try:
-        user = base64.b64decode(rest.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise Malformed("The Authorization header is no valid Basic authentication.") from None
-    return user.partition(":")[0]
-
-
-def _find_key(parts: Parts, presented: str, now: datetime) -> Key:
-    key = parts.keys.find(presented, now=now) if presented else None
-    if key is None:
-        raise NotSignedIn(
-            "Send a valid write key: as user name of Basic authentication, or as `writeKey`."
-        )
-    if key.kind not in WRITE_KINDS:
-        raise NotAllowed("This key is no write key. Make one with POST /api/v1/write-keys.")
-    return key

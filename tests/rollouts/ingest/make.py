@@ -14,6 +14,7 @@ from rollouts.db import Database
 from rollouts.ingest import service
 from rollouts.ingest.journal import Journal
 from rollouts.ingest.model import Answer, Frame
+from rollouts.quotas import Quotas
 
 NOW = datetime(2026, 5, 14, 10, 0, tzinfo=UTC)
 SERVER_KEY, BROWSER_KEY, API_KEY, CLIENT_KEY = "wk-secret", "ww-public", "api-secret", "sdk-page"
@@ -57,6 +58,10 @@ class Parts:
     journal: Journal
     keys: KeyTable = field(default_factory=KeyTable)
     delivery: Pages = field(default_factory=Pages)
+    quotas: Quotas = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.quotas = Quotas(self.settings)
 
 
 def open_journal(db: Database, folder: Any) -> Journal:

@@ -6,15 +6,18 @@ import asyncio
 import gzip
 import json
 import zlib
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rollouts.config import Settings
 from rollouts.ingest import answers, service
 from rollouts.ingest.model import Answer, Source
 from rollouts.ingest.understand import understand
+from rollouts.quotas import Quotas
 from tests.rollouts.ingest.make import (
     API_KEY,
     BROWSER_KEY,
@@ -382,3 +385,37 @@ def test_no_body_whatsoever_breaks_anything(parts: Parts, batch: list[Any], nois
             said(answer)
     for frame in frames_of(parts):
         assert len(understand(frame)) == frame.n_events
+
+
+def test_a_key_over_its_limit_is_told_when_to_come_back(parts: Parts) -> None:
+    """429 with a time, for every way in; nothing of it is stored, and later it is taken."""
+    parts.quotas = Quotas(Settings(ingest_key_requests_per_second=2, ingest_burst_seconds=1.0))
+
+    def send(now: datetime) -> list[Answer]:
+        return [
+            segment(parts, {"batch": [CONTACT]}, now=now),
+            segment(parts, {**CONTACT, "writeKey": SERVER_KEY}, "track", authorization="", now=now),
+            segment(parts, {"batch": [CONTACT]}, now=now),
+            *(growthbook(parts, [VIEWED], now=now) for _ in range(3)),
+        ]
+
+    first, later = send(NOW), send(NOW + timedelta(seconds=1))
+
+    for held in (first, later):
+        assert [answer.status for answer in held] == [200, 200, 429, 200, 200, 429]
+    assert [answer.headers["Retry-After"] for answer in first if answer.status == 429] == ["1"] * 2
+    assert first[5].headers["Access-Control-Allow-Origin"] == "*"
+    assert said(first[2])["code"] == "too_many"
+    assert parts.journal.end() == 8
+
+
+def test_events_in_public_use_up_a_public_keys_quota(parts: Parts) -> None:
+    """Good and bad events cost alike; a server's key has a larger quota of its own."""
+    parts.quotas = Quotas(Settings(browser_key_events_per_second=2, ingest_burst_seconds=1.0))
+    many = [VIEWED, {"event_name": ""}, VIEWED]
+
+    assert [growthbook(parts, many).status for _ in range(2)] == [200, 429]
+    browser = basic(BROWSER_KEY)
+    batch = {"batch": [CONTACT, 3, CONTACT]}
+    assert [segment(parts, batch, authorization=browser).status for _ in range(2)] == [200, 429]
+    assert [segment(parts, batch).status for _ in range(2)] == [200, 200]
