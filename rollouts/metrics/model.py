@@ -218,7 +218,13 @@ def _statistic_faults(definition: Definition) -> Iterable[Fault]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    """Whether it is a number that a double can hold; JSON may bring integers that none can."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _add(how: Aggregation, selector: Selector, held: list[Outcome], negative: bool) -> float:

@@ -186,3 +186,17 @@ def test_a_definition_survives_the_store(definition):
 def test_every_definition_has_a_sentence(definition):
     """A product manager can check what is counted without reading JSON."""
     assert meaning(definition).endswith(".")
+
+
+def test_integers_that_no_double_holds_count_for_nothing():
+    """JSON may bring a number of 400 digits: it is no value and passes no comparison."""
+    huge = 10**400
+    amounts = Selector("contact", value_property="amount")
+    at_least = Selector("contact", filters=(Filter("amount", Operator.AT_LEAST, 5),))
+    event = outcome(properties={"amount": huge})
+
+    assert amounts.number(event) is None
+    assert not at_least.takes(event)
+    summed = contacts(numerator=amounts, aggregation=Aggregation.SUM)
+    assert summed.per_unit([event, outcome(properties={"amount": 2})], START) == (2.0, 1.0)
+    assert contacts(numerator=at_least).per_unit([event], START) == (0.0, 1.0)
