@@ -18,7 +18,7 @@ class Cause:
     action: Action
     arm: str
     metric: str
-    kind: str  # harm | budget | split | nodata | affordable | deadline
+    kind: str  # harm | budget | split | nodata | affordable | deadline | futile
     reason: str
 
 
@@ -42,7 +42,13 @@ class Judgement:
 
 def judge(body: dict[str, Any]) -> Judgement:
     """Judge a look by its own body: harm first, then budget, then whether it can be believed."""
-    causes = [*_findings(body), *_split(body), *_silence(body), *_deadline(body)]
+    causes = [
+        *_findings(body),
+        *_split(body),
+        *_silence(body),
+        *_deadline(body),
+        *_futility(body),
+    ]
     causes.sort(key=lambda cause: -cause.action.rank)
     return Judgement(causes[0].action if causes else None, tuple(causes))
 
@@ -59,6 +65,35 @@ def is_all_safe(body: dict[str, Any]) -> bool:
     """Whether every guardrail of every arm is shown to be within its limit."""
     findings = [metric["finding"] for _, metric in guardrails(body)]
     return bool(findings) and set(findings) == {"safe"} and body["srm"]["state"] == "ok"
+
+
+def goals(body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every (arm, goal) of a look."""
+    for arm in body["arms"]:
+        for metric in arm["metrics"]:
+            if metric["role"] == "goal":
+                yield arm, metric
+
+
+def is_futile(body: dict[str, Any]) -> bool:
+    """Whether no goal of any arm can still show its worthwhile effect, and none is better already.
+
+    Goals without a smallest worthwhile effect have no say, unless they are shown to be better.
+    """
+    asked = [metric for _, metric in goals(body) if metric.get("futility")]
+    is_better = any(metric["finding"] == "safe" for _, metric in goals(body))
+    return bool(asked) and not is_better and all(item["futility"]["is_futile"] for item in asked)
+
+
+def nearest_goal(body: dict[str, Any]) -> dict[str, Any]:
+    """Of a futile look's goals the one with the best chance."""
+    asked = [metric for _, metric in goals(body) if metric.get("futility")]
+    return max(asked, key=lambda metric: chance(metric["futility"]))
+
+
+def chance(futility: dict[str, Any]) -> float:
+    """The better of the two chances that a floor is held against."""
+    return float(max(futility["at_worthwhile"], futility["predictive"]))
 
 
 def is_stage_due(body: dict[str, Any]) -> bool:
@@ -164,3 +199,16 @@ def _deadline(body: dict[str, Any]) -> Iterator[Cause]:
     if body["look"]["is_deadline"] and not is_all_safe(body):
         reason = "the plan's deadline has passed: ship it, stop it, or make a new plan"
         yield Cause(Action.HOLD, "", "", "deadline", reason)
+
+
+def _futility(body: dict[str, Any]) -> Iterator[Cause]:
+    """Advice only: the ramp holds, or people are warned. It withdraws nothing."""
+    if not is_futile(body):
+        return
+    metric = nearest_goal(body)
+    least = Action.WARN if body["stage"]["next_share"] is None else Action.HOLD
+    reason = (
+        f"the chance that {metric['name']} still shows a worthwhile effect by the plan's end is "
+        f"{percent(chance(metric['futility']))}"
+    )
+    yield Cause(least, "", metric["key"], "futile", reason)

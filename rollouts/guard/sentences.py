@@ -8,9 +8,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from rollouts.guard.model import Judgement, guardrails, is_all_safe
+from rollouts.guard.model import (
+    Judgement,
+    chance,
+    guardrails,
+    is_all_safe,
+    is_futile,
+    nearest_goal,
+)
 from rollouts.tolerances.model import Action
-from rollouts.words import MINUS, count, figures, moment, percent
+from rollouts.words import MINUS, NBSP, count, figures, moment, percent, plural
 
 
 def verdict(
@@ -26,9 +33,12 @@ def verdict(
         return _ended(body, deed, at)
     if body["srm"]["state"] == "broken":
         return _unjudged(body)
+    worst = judgement.worst
+    if worst is not None and worst.kind == "futile" and not _has_harm(body):
+        return _futile(body)
     if judgement.action is Action.HOLD:
         return _held(body, judgement)
-    if any(metric["finding"] == "harm" for _, metric in guardrails(body)):
+    if _has_harm(body):
         return _harm(body)
     if is_all_safe(body):
         return _safe(body)
@@ -118,6 +128,8 @@ def _withdrawn(body: dict[str, Any], judgement: Judgement, at: datetime) -> dict
 
 def _ended(body: dict[str, Any], deed: str, at: datetime) -> dict[str, Any]:
     lead = f"{deed.capitalize()} on {moment(at)}."
+    if deed == "stopped" and is_futile(body):
+        return _stopped_as_futile(body, at)
     finding = "safe" if deed == "shipped" and is_all_safe(body) else "unknown"
     following = (
         "Remove the old path and the flag from the code."
@@ -125,6 +137,53 @@ def _ended(body: dict[str, Any], deed: str, at: datetime) -> dict[str, Any]:
         else "Everybody is back on the old version."
     )
     return _said(deed, finding, lead, " " + _summary(body), following)
+
+
+def _futile(body: dict[str, Any]) -> dict[str, Any]:
+    """Advice: nothing is stopped yet, so the sentence does not say that it was."""
+    saved = _saved(body)
+    rest = (
+        f" {_slim_chance(body)}. No harm shown.{f' Stopping now saves {saved}.' if saved else ''}"
+    )
+    following = (
+        "Stop it, or let it run with this in mind; the plan withdraws nothing for want of success."
+    )
+    return _said("futile", "unknown", "Not working:", rest, following)
+
+
+def _stopped_as_futile(body: dict[str, Any], at: datetime) -> dict[str, Any]:
+    saved = _saved(body)
+    harm = "" if _has_harm(body) else " No harm shown."
+    rest = f" {_slim_chance(body)}.{harm}{f' {saved.capitalize()} saved.' if saved else ''}"
+    lead = f"Stopped on {moment(at)}, not working:"
+    following = "Everybody is back on the old version. Take the new path and the flag out."
+    return _said("stopped", "unknown", lead, rest, following)
+
+
+def _slim_chance(body: dict[str, Any]) -> str:
+    """ "a 4 % chance to reach +2 % by 29 May", of the goal that is nearest to it."""
+    metric = nearest_goal(body)
+    held = metric["futility"]
+    wanted = percent(-metric["sign"] * held["worthwhile"], signed=True)
+    by = f"with {count(held['units_left'])} more customers"
+    if held["by"]:
+        end = datetime.fromisoformat(held["by"])
+        by = f"by {end.day} {end:%B}"
+    goal = f"to reach {wanted} in {lower_first(metric['name'])} {by}"
+    odds = chance(held)
+    if odds < 0.01:
+        return f"a chance of under 1{NBSP}% {goal}"
+    text = percent(odds)
+    return f"{'an' if text.startswith(('8', '11', '18')) else 'a'} {text} chance {goal}"
+
+
+def _saved(body: dict[str, Any]) -> str:
+    """ "19 days", or customers where less than a day or no time is known."""
+    held = nearest_goal(body)["futility"]
+    days = held["saved_days"]
+    if days is not None and days >= 1:
+        return plural(days, "day")
+    return f"{count(held['saved_units'])} customers" if held["saved_units"] else ""
 
 
 def _unjudged(body: dict[str, Any]) -> dict[str, Any]:
@@ -177,11 +236,29 @@ def _early(body: dict[str, Any]) -> dict[str, Any]:
     rest = f" {change(metric)}, and the limit is {limit(metric)}."
     if metric["finding"] == "nodata":
         rest = f" {lower_first(metric['reason'])}"
-    if metric["needs"]:
-        rest += f" What would settle it: {metric['needs'].rstrip('.')}."
+    rest += _settling(body, metric)
     finding = "nodata" if metric["finding"] == "nodata" else "unknown"
     following = "Nothing to do: the guard looks again by itself."
     return _said("early", finding, "Too early to say:", rest, following)
+
+
+def _settling(body: dict[str, Any], metric: dict[str, Any]) -> str:
+    """ "About 6,000 more customers would settle it, 2 days at 25 %." """
+    held = metric.get("settles")
+    if not held or held["customers"] is None:
+        return f" What would settle it: {metric['needs'].rstrip('.')}." if metric["needs"] else ""
+    if not held["towards"]:
+        return f" What would settle it: {held['text']}."
+    text = held["text"]
+    when = _duration(held["days"])
+    tail = f", {when} at {percent(body['stage']['share'])}" if when else ""
+    return f" {text[:1].upper()}{text[1:]} would settle it{tail}."
+
+
+def _duration(days: float | None) -> str:
+    if days is None:
+        return ""
+    return plural(days, "day") if days >= 1 else f"{plural(max(days * 24, 1), 'hour')}"
 
 
 def _summary(body: dict[str, Any]) -> str:

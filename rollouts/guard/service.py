@@ -37,6 +37,7 @@ from rollouts.tolerances.model import Action
 from rollouts.words import count, percent
 
 TRIES = 5
+FUTILITY = ":futility"  # no test's name: theirs have a slash
 ENDINGS = {"withdrawn": deeds.withdraw, "stopped": deeds.stop}
 
 
@@ -115,12 +116,13 @@ def _act_and_keep(
     body["verdict"] = verdict(body, judgement, deed=deed, at=now)
     if deed:
         body["rollout"] |= {"state": deed, "ended_at": now.isoformat()}
+    is_told = _remember_futility(stock, judgement)
     snapshot = results.keep(session, row, stock, now)
     if ending:
         _end(session, row, body, ending, now)
     else:
         _act(session, row, body, judgement, now)
-    _tell(session, parts, body, judgement, deed, before, now)
+    _tell(session, parts, body, deed or _news(judgement, before, is_told), now)
     if row.state.is_live:
         draft = lifecycle.current_draft(session, row)
         default = parts.settings.look_interval_seconds
@@ -171,6 +173,7 @@ def _lasting(cause: Cause) -> str:
         "nodata": f"{cause.metric} has no data",
         "affordable": f"the next stage could overspend the harm budget of {cause.metric}",
         "deadline": "the plan's deadline has passed",
+        "futile": "a worthwhile effect can hardly be shown any more",
     }.get(cause.kind, f"harm is shown in {cause.metric}")
 
 
@@ -195,15 +198,13 @@ def _tell(
     session: Session,
     parts: Runtime,
     body: dict[str, Any],
-    judgement: Judgement,
-    deed: str,
-    before: SnapshotRow | None,
+    news: str,
     now: datetime,
 ) -> None:
     """One message for each event; what was already said is not said again."""
-    kind = f"rollout.{deed}" if deed else _news(judgement, before)
-    if not kind:
+    if not news:
         return
+    kind = f"rollout.{news}"
     name, key = body["rollout"]["name"], body["rollout"]["key"]
     report = f"{parts.settings.base_url}/rollouts/{key}/report/{body['id']}"
     notify.enqueue(
@@ -229,12 +230,23 @@ def _tell(
     )
 
 
-def _news(judgement: Judgement, before: SnapshotRow | None) -> str:
+def _remember_futility(stock: Stock, judgement: Judgement) -> bool:
+    """Whether people were told before that this is futile; from now on they were."""
+    is_told = bool(stock.states.get(FUTILITY, {}).get("is_told"))
+    if judgement.worst is not None and judgement.worst.kind == "futile":
+        stock.states[FUTILITY] = {"is_told": True}
+    return is_told
+
+
+def _news(judgement: Judgement, before: SnapshotRow | None, is_told: bool) -> str:
+    """What has to be told; empty where everything was."""
+    if judgement.worst is not None and judgement.worst.kind == "futile":
+        return "" if is_told else "futile"
     last = before.body["decision"]["action"] if before else "none"
     action = judgement.action.value if judgement.action else "none"
     if action == last or action in ("none", "observe"):
         return ""
-    return {"hold": "rollout.held", "warn": "rollout.warned"}[action]
+    return {"hold": "held", "warn": "warned"}[action]
 
 
 def _done(body: dict[str, Any], kind: str) -> str:
@@ -244,6 +256,7 @@ def _done(body: dict[str, Any], kind: str) -> str:
         "Nothing needs switching.",
         "rollout.stopped": "Everybody is back on the old version.",
         "rollout.shipped": "Everybody gets the new version now.",
+        "rollout.futile": "Nothing was withdrawn: whether to stop is yours to decide.",
         "rollout.held": f"The ramp stays at {percent(body['stage']['share'])}; "
         "customers keep what they have.",
         "rollout.warned": "Nothing was changed; the plan only asks for a warning.",

@@ -26,6 +26,7 @@ from rollouts.ledger.maturity import matured_sums
 from rollouts.ledger.model import Folded, Sums
 from rollouts.ledger.segments import SegmentSums, segment_sums
 from rollouts.ledger.store import RecentExposureRow
+from rollouts.ledger.volume import volume_before
 from rollouts.lifecycle.measured import list_measured
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "sums",
     "times",
     "verify",
+    "volume_before",
 ]
 
 CATCH_UP_EVENTS = 20_000  # in one transaction, so that other writers get their turn

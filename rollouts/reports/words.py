@@ -31,6 +31,7 @@ KINDS = {
     "early": "too early to say",
     "safe": "nothing beyond its limit",
     "unjudged": "",
+    "futile": "hardly to be shown any more",
 }
 
 LOOKS = {
@@ -42,6 +43,7 @@ LOOKS = {
     "early": "too early",
     "safe": "safe",
     "unjudged": "cannot be judged",
+    "futile": "not working",
 }
 
 CHECKS = {

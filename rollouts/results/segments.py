@@ -15,7 +15,8 @@ from analysis.summary import PairSummary
 from rollouts.ledger import service as ledger
 from rollouts.ledger.service import SegmentSums
 from rollouts.metrics.model import Aggregation, Definition
-from rollouts.results.measure import Measuring, MetricInPlan, effect_shown
+from rollouts.results.shown import effect_shown
+from rollouts.results.work import Measuring, MetricInPlan
 
 LEVEL = 0.95
 Answer = Effect | Undecided

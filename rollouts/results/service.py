@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -17,16 +17,21 @@ from analysis.srm import anytime_srm_p_value, srm_p_value
 from rollouts.ledger import service as ledger
 from rollouts.ledger.service import Sums
 from rollouts.lifecycle import service as lifecycle
+from rollouts.lifecycle.measured import MeasuredMetric
 from rollouts.lifecycle.plan import Draft, canonical, draft_from_dict
 from rollouts.lifecycle.store import PlanRow, RolloutRow
 from rollouts.metrics.codec import from_dict
 from rollouts.metrics.model import Statistic
 from rollouts.results import store
-from rollouts.results.measure import Measuring, MetricInPlan, measure_arm
-from rollouts.results.quality import checks
+from rollouts.results.evidence import Seen, checks_of, evidence_shown
+from rollouts.results.feeding import STATE, feed_checks, remember
+from rollouts.results.measure import measure_arm
+from rollouts.results.quality import quality_lines
+from rollouts.results.recommend import recommendation
 from rollouts.results.segments import by_segments
 from rollouts.results.store import PointRow, SnapshotRow
 from rollouts.results.strata import Counted
+from rollouts.results.work import DAY, Measuring, MetricInPlan, Pace
 
 find_latest = store.find_latest
 list_latest = store.list_latest
@@ -35,6 +40,9 @@ list_snapshots = store.list_snapshots
 list_points = store.list_points
 
 BROKEN_SPLIT = 0.001  # the share of sound splits that would be called broken, however often seen
+STRETCHES = 28  # of the time before a silence, where the same time of earlier days is not known
+WEEK = 7
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,64 @@ def take_stock(session: Session, row: RolloutRow, *, kind: str, now: datetime) -
             for place in treatments
         ],
     }
-    body["quality"] = checks(body)
+    _add_trust(session, row, work, sums, body, len(plans), now)
+    if kind == "scheduled":  # looks that people ask for come in bunches, and are no history
+        work.states[STATE] = dict(remember(work.last_event_at, work.states.get(STATE, {}), now))
     return Stock(body, work.states)
+
+
+def _add_trust(
+    session: Session,
+    row: RolloutRow,
+    work: Measuring,
+    sums: Sums,
+    body: dict[str, Any],
+    plan_versions: int,
+    now: datetime,
+) -> None:
+    """Whether the look can be believed, line by line and in one grade; and what it speaks for."""
+    places = range(len(work.draft.variations))
+    crossed = ledger.crossed_by_variation(session, row.id) if sums.crossed else {}
+    shares = [item.share for item in work.draft.variations]
+    seen = Seen(
+        units=_per_variation(work.draft, sums),
+        shares=[share / sum(shares) for share in shares],
+        crossed=[crossed.get(place, 0) for place in places],
+        refused=sum(sums.refused.values()),
+        untrusted=sums.untrusted_units,
+        plan_versions=plan_versions,
+        feeds=feed_checks(
+            work.last_event_at,
+            work.states.get(STATE, {}),
+            lambda key, last_at, lag: _volume(session, row, work.metrics[key], last_at, lag),
+            now,
+        ),
+    )
+    checks = checks_of(work, seen)
+    is_complete = work.is_deadline or work.pace.units >= work.draft.planned_units
+    body["quality"] = quality_lines(body, checks)
+    body["evidence"] = evidence_shown(checks)
+    body["recommendation"] = recommendation(body, checks["split"], complete=is_complete)
+
+
+def _volume(
+    session: Session, row: RolloutRow, metric: MetricInPlan, last_at: datetime, lag: timedelta
+) -> list[int] | None:
+    """Earlier stretches as long as a silence: the same time of the last days, or else just before."""
+    for stretches, every in ((WEEK, DAY), (STRETCHES, lag)):
+        if lag <= every:
+            found = ledger.volume_before(
+                session,
+                row.environment_id,
+                metric.definition.events,
+                until=last_at,
+                length=lag,
+                stretches=stretches,
+                every=every,
+            )
+            if found is not None:
+                return found
+    return None
 
 
 def keep(session: Session, row: RolloutRow, stock: Stock, now: datetime) -> SnapshotRow:
@@ -120,6 +184,7 @@ def _work(
         if metric.version_id in sums.last_event_at
     }
     allocations = lifecycle.list_allocations_of(session, [row.id]).get(row.id, [])
+    began_at = allocations[-1].at if allocations else now
     return Measuring(
         draft=draft,
         metrics=metrics,
@@ -127,8 +192,53 @@ def _work(
         last_event_at=last,
         shares_by_stratum={place: item.share for place, item in enumerate(allocations)},
         is_deadline=draft.deadline is not None and now >= draft.deadline,
-        units=lambda metric: _units_of(session, row, metric, sums.data_at),
+        pace=_pace(row, draft, sums, len(allocations) - 1, began_at, now),
+        units=_once(lambda metric: _units_of(session, row, metric, sums.data_at)),
+        matured=_once(lambda metric: _matured(session, row, metric, sums.data_at)),
+        before=_once(
+            lambda metric: ledger.before_and_after(
+                session,
+                row.id,
+                row.environment_id,
+                MeasuredMetric(metric.version_id, metric.key, metric.definition),
+            )
+        ),
         states=store.load_states(session, row.id),
+    )
+
+
+def _once(find: Callable[[MetricInPlan], Found]) -> Callable[[MetricInPlan], Found]:
+    """Ask the store once for each metric, however many arms and checks want to know."""
+    held: dict[str, Found] = {}
+
+    def found(metric: MetricInPlan) -> Found:
+        if metric.key not in held:
+            held[metric.key] = find(metric)
+        return held[metric.key]
+
+    return found
+
+
+def _matured(
+    session: Session, row: RolloutRow, metric: MetricInPlan, data_at: datetime | None
+) -> Counted:
+    """The sums of customers whose window was complete when the data ended."""
+    if data_at is None:
+        return Counted({}, {})
+    cells = ledger.matured_sums(session, row.id, metric.version_id, metric.definition, data_at)
+    return Counted({cell: sums.n for cell, sums in cells.items()}, cells)
+
+
+def _pace(
+    row: RolloutRow, draft: Draft, sums: Sums, stratum: int, began_at: datetime, now: datetime
+) -> Pace:
+    return Pace(
+        units=sum(sums.units.values()),
+        planned_units=draft.planned_units,
+        lately=sum(n for (_, held), n in sums.units.items() if held == stratum),
+        during=now - began_at,
+        left=draft.deadline - now if draft.deadline is not None else None,
+        growth=draft.ramp[-1].share / draft.ramp[row.stage].share,
     )
 
 
