@@ -25,6 +25,7 @@ from rollouts.metrics import api as metrics_api
 from rollouts.notify import api as notify_api
 from rollouts.notify.sealing import Seal
 from rollouts.reports import pages as report_pages
+from rollouts.results import api as results_api
 from rollouts.runtime import Runtime
 from rollouts.tolerances import api as tolerances_api
 from rollouts.web import access, documentation, headers, json_bytes, problems, running
@@ -39,6 +40,7 @@ APIS = (
     lifecycle_api.bp,
     metrics_api.bp,
     notify_api.bp,
+    results_api.bp,
     tolerances_api.bp,
 )
 PAGES = (

@@ -37,6 +37,7 @@ find_rollout = store.find_rollout
 list_rollouts = store.list_rollouts
 list_ended = store.list_ended
 list_live_on = store.list_live_on
+list_started = store.list_started
 count_by_state = store.count_by_state
 list_plans = store.list_plans
 list_timeline = store.list_timeline
