@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from rollouts.web import formatting as say
 
@@ -15,6 +16,14 @@ class Plot:
     estimate: float
     high: float
     limit: float | None
+
+
+class Drawn(Protocol):
+    """Whatever has a bar of its own."""
+
+    @property
+    def plot(self) -> Plot | None:
+        """Its place on the axis, if anything is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from rollouts.reports import rule_words, words
+from rollouts.reports import rule_words, segments, words
 
 bp = Blueprint("reports", __name__, template_folder="templates")
 
@@ -19,6 +19,7 @@ def _words() -> dict[str, Any]:
         "CHECKS": words.CHECKS,
         "FINDINGS": words.FINDINGS,
         "LOOKS": words.LOOKS,
+        "segments_of": segments.segments_of,
     }
 
 

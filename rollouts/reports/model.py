@@ -5,15 +5,16 @@ Effects turn so that right is always worse for the customer, whichever way the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rollouts.reports import words
-from rollouts.reports.bars import Axis, Gauge, Plot
+from rollouts.reports.bars import Axis, Drawn, Gauge, Plot
 from rollouts.web import formatting as say
 
 Body = Mapping[str, Any]
+Teller = Callable[[float], str]
 ORDER = {"harm": 0, "nodata": 1, "unknown": 2, "safe": 3}
 MANY = 12  # guardrails; above it, those that are safe are folded away
 
@@ -222,7 +223,7 @@ def without_effects(body: Body) -> dict[str, Any]:
     return {
         **body,
         "arms": [
-            {**arm, "metrics": [_blinded(metric) for metric in arm["metrics"]]}
+            {**arm, "metrics": [_blinded(metric) for metric in arm["metrics"]], "segments": []}
             for arm in body["arms"]
         ],
     }
@@ -251,7 +252,7 @@ def row_of(metric: Body, units: tuple[str, str]) -> Row:
     """One metric's row."""
     old, new, note = rates(metric, units)
     held, is_relative = shown_effect(metric)
-    tell = _teller(metric, is_relative)
+    tell = teller(metric, is_relative)
     undecided = metric["undecided"] or {}
     return Row(
         key=metric["key"],
@@ -261,7 +262,7 @@ def row_of(metric: Body, units: tuple[str, str]) -> Row:
         old=old,
         new=new,
         effect=tell(held["estimate"]) if held else "",
-        interval=_interval(held, is_relative, tell) if held else "",
+        interval=interval_text(held, is_relative, tell) if held else "",
         limit=limit_text(metric),
         state=metric["finding"],
         needs=metric["needs"] or undecided.get("needs", ""),
@@ -300,7 +301,8 @@ def shown_effect(metric: Body) -> tuple[Body | None, bool]:
     return metric["relative"], True
 
 
-def _teller(metric: Body, is_relative: bool) -> Any:
+def teller(metric: Body, is_relative: bool) -> Teller:
+    """How the metric's effects are told, in the one scale or the other."""
     if is_relative:
         return say.change
     if metric["aggregation"] == "any":
@@ -308,7 +310,8 @@ def _teller(metric: Body, is_relative: bool) -> Any:
     return lambda value: say.signed(say.number(value))
 
 
-def _interval(held: Body, is_relative: bool, tell: Any) -> str:
+def interval_text(held: Body, is_relative: bool, tell: Teller) -> str:
+    """An effect's interval, beside its estimate."""
     if is_relative:
         return say.span(held["low"], held["high"])
     return say.together(f"({tell(held['low'])} to {tell(held['high'])})")
@@ -319,7 +322,7 @@ def limit_text(metric: Body) -> str:
     if metric["limit"] is None:
         return "goal" if metric["role"] == "goal" else say.NONE
     is_relative = metric["limit_scale"] != "absolute"
-    return str(_teller(metric, is_relative)(metric["limit"] * metric["sign"]))
+    return teller(metric, is_relative)(metric["limit"] * metric["sign"])
 
 
 def plot_of(metric: Body) -> Plot | None:
@@ -352,7 +355,7 @@ def rates(metric: Body, units: tuple[str, str]) -> tuple[str, str, str]:
     return say.number(old), say.number(new), f"per {one}"
 
 
-def axis_of(rows: Sequence[Row]) -> Axis:
+def axis_of(rows: Sequence[Drawn]) -> Axis:
     """One axis for these rows: all estimates and limits are inside, wild intervals are cut."""
     plots = [row.plot for row in rows if row.plot is not None]
     core = [abs(p.estimate) for p in plots] + [p.limit or 0.0 for p in plots]

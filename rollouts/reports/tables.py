@@ -42,7 +42,14 @@ COLUMNS = (
     "harm_low",
     "harm_high",
     "budget_state",
+    "segment",
+    "segment_value",
+    "p_value_corrected",
+    "shrunken",
+    "segments_differ_p",
 )
+# A segment is not judged: the plan locked no limit and no budget for it.
+UNJUDGED = {"limit": None, "limit_scale": None, "finding": None, "budget": None}
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 
 
@@ -54,7 +61,10 @@ def safe_cell(value: Any) -> Any:
 
 
 def to_csv(body: Body) -> str:
-    """One row for each metric of each variation; no effects while the split is broken."""
+    """One row for each metric of each variation, then one for each value of each segment.
+
+    No effects while the split is broken.
+    """
     body = body if body["srm"]["state"] != "broken" else without_effects(body)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
@@ -68,6 +78,24 @@ def _rows(body: Body) -> Iterator[dict[str, Any]]:
     for arm in body["arms"]:
         for metric in arm["metrics"]:
             yield _row(body, arm["key"], metric)
+        for segment in arm.get("segments", ()):
+            yield from _segment_rows(body, arm, segment)
+
+
+def _segment_rows(body: Body, arm: Body, segment: Body) -> Iterator[dict[str, Any]]:
+    metrics = {metric["key"]: metric for metric in arm["metrics"]}
+    for held in segment["metrics"]:
+        tested = held["interaction"]
+        for item in held["values"]:
+            yield {
+                **_row(body, arm["key"], {**metrics[held["key"]], **UNJUDGED, **item}),
+                "needs": (item["undecided"] or {}).get("needs"),
+                "segment": segment["attribute"],
+                "segment_value": item["value"],
+                "p_value_corrected": item["p_value_corrected"],
+                "shrunken": tested["shrunken"].get(item["value"]),
+                "segments_differ_p": tested["p_value"],
+            }
 
 
 def _row(body: Body, arm: str, metric: Body) -> dict[str, Any]:
