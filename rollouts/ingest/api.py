@@ -6,7 +6,7 @@ from flask import Blueprint, Response, request
 
 from rollouts.accounts.model import Access
 from rollouts.errors import TooLarge
-from rollouts.ingest import answers, service
+from rollouts.ingest import answers, otlp, otlp_service, service
 from rollouts.ingest.model import Answer
 from rollouts.web.access import requires
 from rollouts.web.context import now, runtime
@@ -28,7 +28,7 @@ def track_growthbook() -> Response:
     if request.method == "OPTIONS":
         return Response(status=204, headers=PREFLIGHT)
     try:
-        body = _body()
+        body = _body(runtime().settings.ingest_max_bytes)
     except TooLarge as wrong:
         return _response(answers.refusal(wrong, answers.ANY_ORIGIN))
     return _response(
@@ -51,16 +51,36 @@ def take_segment(kind: str) -> Response:
             runtime(),
             kind=kind,
             authorization=request.headers.get("Authorization", ""),
-            body=_body(),
+            body=_body(runtime().settings.ingest_max_bytes),
             content_encoding=request.headers.get("Content-Encoding", ""),
             now=now(),
         )
     )
 
 
-def _body() -> bytes:
+@bp.post("/v1/logs")
+@requires(Access.WRITE_KEY)
+def take_logs() -> Response:
+    """Flag evaluations that OpenTelemetry logs, by OTLP."""
+    content_type = request.headers.get("Content-Type", "")
+    try:
+        body = _body(runtime().settings.otlp_max_bytes)
+    except TooLarge as wrong:
+        return _response(otlp.refusal(wrong, content_type))
+    return _response(
+        otlp_service.accept_otlp(
+            runtime(),
+            authorization=request.headers.get("Authorization", ""),
+            body=body,
+            content_type=content_type,
+            content_encoding=request.headers.get("Content-Encoding", ""),
+            now=now(),
+        )
+    )
+
+
+def _body(limit: int) -> bytes:
     """The body as sent, read no further than its limit. Raises TooLarge."""
-    limit = runtime().settings.ingest_max_bytes
     if (request.content_length or 0) > limit:
         raise TooLarge(f"A body may have {limit:,} bytes. Send smaller batches.")
     request.max_content_length = limit + 1  # ours, whatever the pages around it have

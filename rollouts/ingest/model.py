@@ -33,6 +33,7 @@ class Source(StrEnum):
 
     SEGMENT = "segment"
     GROWTHBOOK = "growthbook"
+    OTLP = "otlp"  # log records as its JSON writes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Exposure(msgspec.Struct, frozen=True):
     hash_attribute: str  # "" if the sender does not say
     hash_value: str
     message: int | None  # repeats carry the same number
+    flag: str = ""  # named instead of the rollout, which is then the one live on it
 
 
 class Happening(msgspec.Struct, frozen=True):

@@ -7,9 +7,10 @@ No web framework is used here: the pages' server and the fast edge call the same
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from rollouts.accounts.model import Key
 from rollouts.errors import RolloutsError
@@ -19,6 +20,9 @@ from rollouts.ingest.intake import SegmentBody, Sorted
 from rollouts.ingest.model import Answer, Frame, Source
 from rollouts.ingest.unpack import unpack
 
+Refuse = Callable[[RolloutsError], Answer]
+REFUSE_PAGES: Refuse = partial(answers.refusal, headers=answers.ANY_ORIGIN)
+
 
 @dataclass(frozen=True, slots=True)
 class Intake:
@@ -26,6 +30,7 @@ class Intake:
 
     answer: Answer
     frame: Frame | None = None
+    refuse: Refuse = answers.refusal  # what to say if it cannot be stored
 
 
 def accept_growthbook(
@@ -35,7 +40,7 @@ def accept_growthbook(
     taken = take_growthbook(
         parts, client_key=client_key, body=body, content_encoding=content_encoding, now=now
     )
-    return store(parts, taken, answers.ANY_ORIGIN)
+    return store(parts, taken)
 
 
 def accept_segment(
@@ -62,27 +67,25 @@ def accept_segment(
     return store(parts, taken)
 
 
-def store(parts: Parts, taken: Intake, headers: Mapping[str, str] = answers.NO_HEADERS) -> Answer:
+def store(parts: Parts, taken: Intake) -> Answer:
     """Wait until the frame is durable, then give the answer."""
     if taken.frame is None:
         return taken.answer
     try:
         parts.journal.append(taken.frame)
     except RolloutsError as wrong:
-        return answers.refusal(wrong, headers)
+        return taken.refuse(wrong)
     return taken.answer
 
 
-async def store_async(
-    parts: Parts, taken: Intake, headers: Mapping[str, str] = answers.NO_HEADERS
-) -> Answer:
+async def store_async(parts: Parts, taken: Intake) -> Answer:
     """Like `store`, without holding a thread while the journal commits."""
     if taken.frame is None:
         return taken.answer
     try:
         await asyncio.wrap_future(parts.journal.append_future(taken.frame))
     except RolloutsError as wrong:
-        return answers.refusal(wrong, headers)
+        return taken.refuse(wrong)
     return taken.answer
 
 
@@ -107,7 +110,7 @@ def take_growthbook(
         key_id=connection.client_key,
         received_at=now,
     )
-    return _intake(held, frame, headers)
+    return _intake(held, frame, headers, REFUSE_PAGES)
 
 
 def take_segment(
@@ -149,12 +152,12 @@ def _take_events(parts: Parts, key: Key, read: SegmentBody, now: datetime) -> In
         received_at=now,
         sent_at=read.sent_at,
     )
-    return _intake(held, frame, answers.NO_HEADERS)
+    return _intake(held, frame, answers.NO_HEADERS, answers.refusal)
 
 
-def _intake(held: Sorted, frame: Frame, headers: Mapping[str, str]) -> Intake:
+def _intake(held: Sorted, frame: Frame, headers: Mapping[str, str], refuse: Refuse) -> Intake:
     if held.good:
-        return Intake(answers.success(len(held.good), held.rejected, headers), frame)
+        return Intake(answers.success(len(held.good), held.rejected, headers), frame, refuse)
     if held.rejected:
         return Intake(answers.nothing_usable(held.rejected, headers))
     return Intake(answers.success(0, [], headers))

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from rollouts.ingest import wire
+from rollouts.ingest import evaluations, wire
+from rollouts.ingest.evaluations import LogRecord
 from rollouts.ingest.intake import happened_at
 from rollouts.ingest.model import EPOCH, Drop, Exposure, Frame, Happening, Source, Who, to_us
 from rollouts.ingest.times import Clock
@@ -50,6 +51,7 @@ NOTHING: Mapping[str, Any] = {}
 
 _segment = msgspec.json.Decoder(list[SegmentEvent])
 _growthbook = msgspec.json.Decoder(list[GrowthbookEvent])
+_otlp = msgspec.json.Decoder(list[LogRecord])
 _canonical = msgspec.json.Encoder(order="deterministic")
 
 
@@ -59,6 +61,8 @@ def understand(frame: Frame) -> list[Understood]:
         at_us = to_us(frame.received_at)
         return [_of_growthbook(event, at_us) for event in _growthbook.decode(frame.events)]
     clock = Clock(frame.received_at, frame.sent_at, ANY_AGE)
+    if frame.source is Source.OTLP:
+        return [_of_otlp(record, clock) for record in _otlp.decode(frame.events)]
     scope = f"{frame.environment_id}|{int(frame.is_trusted)}|"
     return [_of_segment(event, clock, scope) for event in _segment.decode(frame.events)]
 
@@ -105,6 +109,20 @@ def _of_segment(event: SegmentEvent, clock: Clock, scope: str) -> Understood:
         return _exposure(properties, who, to_us(at), message)
     channel = "web" if event.type == "page" else ""
     return _happening(name, properties, context, channel, who, to_us(at), message)
+
+
+def _of_otlp(record: LogRecord, clock: Clock) -> Exposure | Drop:
+    """A split, by its flag; the unit is whom the flag was asked for, or what is named like it."""
+    if not evaluations.is_evaluation(record) or not evaluations.is_split(record):
+        return Drop(evaluations.NOT_SPLIT)
+    try:
+        said = evaluations.read(record)
+        at = clock.happened_at(evaluations.to_time(said.at_ns))
+    except ValueError as reason:
+        return Drop(str(reason))
+    # Behind an empty map: `id` among a log's attributes is any thing's, never the unit's.
+    who = Who(said.unit, said.unit, (NOTHING, said.attributes), False)
+    return Exposure("", said.variation, to_us(at), who, "", "", None, said.flag)
 
 
 def _kind(name: str) -> str:

@@ -102,6 +102,7 @@ class Counting:
     measured: Measured
     metrics: tuple[CountedMetric, ...]
     start_us: int
+    end_us: int | None
     cuts_us: tuple[int, ...]
     ranges: tuple[tuple[float, float], ...]
     arms: Mapping[str, int]  # by key, by place, by name
@@ -122,6 +123,7 @@ class Counting:
             measured,
             tuple(CountedMetric.of(metric) for metric in measured.metrics),
             to_us(measured.started_at),
+            to_us(measured.ended_at) if measured.ended_at is not None else None,
             tuple(to_us(cut) for cut in measured.cuts),
             tuple(bucket_ranges(len(shares), 1.0, shares)),
             arms,
@@ -139,6 +141,10 @@ class Counting:
     def is_before_start(self, at_us: int) -> bool:
         """Whether an exposure lies before the start by more than clocks differ."""
         return at_us < self.start_us - EARLY_US
+
+    def is_live_at(self, at_us: int) -> bool:
+        """Whether it ran then, by clocks that differ a little at its start."""
+        return not self.is_before_start(at_us) and (self.end_us is None or at_us < self.end_us)
 
     def assign(self, value: str) -> int:
         """The variation our own evaluation gives a unit at full coverage; -1 for none."""
@@ -179,6 +185,9 @@ class Catalogue:
     def __init__(self, measured: Iterable[Measured]) -> None:
         self.countings = {item.rollout_id: Counting.of(item) for item in measured}
         self.by_key = {held.measured.key: held for held in self.countings.values()}
+        self._by_flag: dict[str, list[Counting]] = {}
+        for held in sorted(self.countings.values(), key=lambda held: held.start_us):
+            self._by_flag.setdefault(held.measured.flag, []).append(held)
         # Outcomes are kept under `id` even before the first rollout wants them.
         self.attributes = tuple(
             dict.fromkeys(["id", *(held.measured.unit for held in self.countings.values())])
@@ -194,6 +203,18 @@ class Catalogue:
                 self.metrics[metric.id] = metric
                 for event in metric.definition.events:
                     self.by_event.setdefault(event, []).append(metric)
+
+    def find_live(self, flag: str, environment_id: int, at_us: int) -> Counting | None:
+        """The rollout that ran on a flag then; None if there was none, or there is no telling.
+
+        One environment has one at a time. Around a change of rollouts the older one is meant:
+        the newer is only reached over by the allowance for clocks.
+        """
+        live: dict[int, Counting] = {}
+        for held in self._by_flag.get(flag, ()):
+            if held.counts_in(environment_id) and held.is_live_at(at_us):
+                live.setdefault(held.measured.environment_id, held)
+        return next(iter(live.values())) if len(live) == 1 else None
 
     def weigh(self, outcome: Outcome, at_us: int, environment_id: int) -> Weighed | None:
         """What an outcome adds to the metrics that want it; None if none does."""

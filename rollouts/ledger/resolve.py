@@ -11,6 +11,7 @@ import msgspec
 
 from rollouts.ingest.model import Drop, Exposure, Frame, Happening, from_us, to_us
 from rollouts.ingest.understand import Understood, family_of, segment_of, value_for
+from rollouts.ingest.wire import NAME_MAX
 from rollouts.ledger.catalogue import Catalogue, Counting
 from rollouts.ledger.model import Sighting
 from rollouts.metrics.model import Outcome
@@ -19,6 +20,7 @@ RECENT_KEPT = 1_000  # exposures shown per environment
 NOWHERE = 0  # the rollout id of events that belong to none
 
 UNKNOWN = "unknown rollout"
+NOT_LIVE = "no rollout was live on this flag"
 ELSEWHERE = "sent for another environment"
 OTHER_ATTRIBUTE = "hashed by another attribute than the rollout's unit"
 NO_UNIT = "names no unit"
@@ -100,9 +102,9 @@ class Resolver:
             self.batch.refused[NOWHERE, NO_UNIT] += 1
 
     def _add_exposure(self, frame: Frame, event: Exposure) -> None:
-        counting = self._catalogue.by_key.get(event.rollout)
+        counting = self._find_counting(frame, event)
         if counting is None:
-            self._refuse(frame, event, None, 0, UNKNOWN)
+            self._refuse(frame, event, None, 0, NOT_LIVE if event.flag else UNKNOWN)
             return
         if not counting.counts_in(frame.environment_id):
             self._refuse(frame, event, counting, 0, ELSEWHERE)
@@ -123,6 +125,12 @@ class Resolver:
             if text := segment_of(name, event.who):
                 self.batch.segments.setdefault((counting.id, unit, name), text)
         self._show(frame, event, counting, unit, "")
+
+    def _find_counting(self, frame: Frame, event: Exposure) -> Counting | None:
+        """The rollout that an exposure names, or the one that was live on the flag it names."""
+        if event.flag:
+            return self._catalogue.find_live(event.flag, frame.environment_id, event.at_us)
+        return self._catalogue.by_key.get(event.rollout)
 
     def _add_drop(self, frame: Frame, event: Drop) -> None:
         counting = self._catalogue.by_key.get(event.rollout) if event.rollout else None
@@ -152,7 +160,7 @@ class Resolver:
         ring.append(
             {
                 "environment_id": environment,
-                "rollout": event.rollout,
+                "rollout": _name_shown(event, counting),
                 "unit": unit,
                 "variation": event.variation,
                 "at_us": event.at_us,
@@ -168,6 +176,13 @@ class Resolver:
         if held is None:
             held = self._units[attribute, value] = self._hash_unit(attribute, value)
         return held
+
+
+def _name_shown(event: Exposure, counting: Counting | None) -> str:
+    """The rollout's key; of a flag without a rollout, the flag's, and that it is one."""
+    if not event.flag:
+        return event.rollout
+    return counting.measured.key if counting else f"flag {event.flag}"[:NAME_MAX]
 
 
 def _reason(

@@ -44,11 +44,13 @@ class Measured:
 
     rollout_id: int
     key: str
+    flag: str
     environment_id: int
     unit: str  # name of the attribute that is randomised
     arms: tuple[ArmInfo, ...]
     seed: str
     started_at: datetime
+    ended_at: datetime | None
     cuts: tuple[datetime, ...]  # moments the allocation changed; the first is the start
     metrics: tuple[MeasuredMetric, ...]
     segments: tuple[str, ...]  # attributes to be kept with the first exposure
@@ -81,11 +83,13 @@ def _measured(row: RolloutRow, plans: list[PlanRow], cuts: list[AllocationRow]) 
     return Measured(
         rollout_id=row.id,
         key=row.key,
+        flag=row.flag_key,
         environment_id=row.environment_id,
         unit=newest["unit"],
         arms=arms,
         seed=row.key,
         started_at=row.started_at,
+        ended_at=row.ended_at,
         cuts=tuple(cut.at for cut in cuts),
         metrics=tuple(metrics[held] for held in sorted(metrics)),
         segments=tuple(newest["segments"]),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
 
-from rollouts.errors import TooLarge
-from rollouts.ingest import answers, service
+from rollouts.errors import RolloutsError, TooLarge
+from rollouts.ingest import answers, otlp, otlp_service, service
 from rollouts.ingest.model import Answer
 from rollouts.ingest.service import Intake
 from rollouts.web.asgi_parts import (
@@ -29,11 +31,13 @@ SEGMENT: Final = {
     for kind in ("batch", "track", "identify", "page", "screen", "group", "alias")
 }
 
+LOGS: Final = "/v1/logs"
+
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Ingest:
-    """GrowthBook's and Segment's endpoints."""
+    """GrowthBook's, Segment's and OpenTelemetry's endpoints."""
 
     def __init__(self, parts: Runtime) -> None:
         self._parts = parts
@@ -44,6 +48,8 @@ class Ingest:
             return None
         if path == TRACK:
             return self._track
+        if path == LOGS:
+            return self._logs
         return self._segment if path in SEGMENT else None
 
     async def _track(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +65,7 @@ class Ingest:
                 now=self._parts.now(),
             )
 
-        await self._answer(scope, receive, send, take, answers.ANY_ORIGIN)
+        await self._answer(scope, receive, send, take, service.REFUSE_PAGES)
 
     async def _segment(self, scope: Scope, receive: Receive, send: Send) -> None:
         def take(body: bytes) -> Intake:
@@ -72,7 +78,29 @@ class Ingest:
                 now=self._parts.now(),
             )
 
-        await self._answer(scope, receive, send, take, answers.NO_HEADERS)
+        await self._answer(scope, receive, send, take, answers.refusal)
+
+    async def _logs(self, scope: Scope, receive: Receive, send: Send) -> None:
+        content_type = header(scope, b"content-type")
+        refuse = partial(otlp.refusal, content_type=content_type)
+        try:
+            body = await self._read(scope, receive, self._parts.settings.otlp_max_bytes)
+        except ClientGone:
+            return
+        except (TooLarge, BodyTooSlow) as wrong:
+            await _send(send, refuse(_refused(wrong)))
+            return
+        # In a thread: such a body may be ten times as large as the others, and others wait.
+        taken = await asyncio.to_thread(
+            otlp_service.take_otlp,
+            self._parts,
+            authorization=header(scope, b"authorization"),
+            body=body,
+            content_type=content_type,
+            content_encoding=header(scope, b"content-encoding"),
+            now=self._parts.now(),
+        )
+        await _send(send, await service.store_async(self._parts, taken))
 
     async def _answer(
         self,
@@ -80,24 +108,26 @@ class Ingest:
         receive: Receive,
         send: Send,
         take: Callable[[bytes], Intake],
-        headers: Mapping[str, str],
+        refuse: service.Refuse,
     ) -> None:
         try:
-            body = await self._read(scope, receive)
+            body = await self._read(scope, receive, self._parts.settings.ingest_max_bytes)
         except ClientGone:
             return
         except (TooLarge, BodyTooSlow) as wrong:
-            refused = wrong if isinstance(wrong, TooLarge) else TooLarge("Too slow.")
-            await _send(send, answers.refusal(refused, headers))
+            await _send(send, refuse(_refused(wrong)))
             return
-        await _send(send, await service.store_async(self._parts, take(body), headers))
+        await _send(send, await service.store_async(self._parts, take(body)))
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        limit = self._parts.settings.ingest_max_bytes
+    async def _read(self, scope: Scope, receive: Receive, limit: int) -> bytes:
         declared = header(scope, b"content-length")
         if declared.isdecimal() and int(declared[:15]) > limit:
             raise TooLarge(f"A body may have {limit:,} bytes. Send smaller batches.")
         return await read_body(scope, receive, limit)
+
+
+def _refused(wrong: TooLarge | BodyTooSlow) -> RolloutsError:
+    return wrong if isinstance(wrong, TooLarge) else TooLarge("Too slow.")
 
 
 async def _send(send: Send, answer: Answer) -> None:

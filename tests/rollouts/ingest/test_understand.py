@@ -52,7 +52,13 @@ def shown(event: Any) -> dict[str, Any]:
     }
     if isinstance(event, Exposure):
         names = ("rollout", "variation", "hash_attribute", "hash_value")
-        return {"kind": "exposure", **{name: getattr(event, name) for name in names}, **both}
+        flag = {"flag": event.flag} if event.flag else {}
+        return {
+            "kind": "exposure",
+            **{name: getattr(event, name) for name in names},
+            **both,
+            **flag,
+        }
     names = ("name", "value", "channel", "properties")
     return {"kind": "happening", **{name: getattr(event, name) for name in names}, **both}
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
+from rollouts import first_start
+from rollouts.accounts import keys
+from rollouts.accounts.model import OPERATOR, KeyKind
 from rollouts.ingest.model import Source
 from rollouts.ledger import service
 from rollouts.runtime import Runtime
+from tests.rollouts.ingest.logs import PROTOBUF, body_of, record, split
 from tests.rollouts.ledger.make import at, exposure, frame, start_rollout
 
 
@@ -72,3 +76,41 @@ def test_readers_do_not_see_single_exposures(folded: Runtime, api: FlaskClient) 
 
     assert api.get("/api/v1/exposures", headers=reader).status_code == 403
     assert api.get("/api/v1/exposures", headers={"Authorization": ""}).status_code == 401
+
+
+def test_evaluations_are_shown_under_their_rollout(parts: Runtime, api: FlaskClient) -> None:
+    """From the log record to the list: the rollout that was live, or which flag had none."""
+    first_start.prepare(parts)
+    with parts.db.transaction() as session:
+        start_rollout(session)
+        key = keys.create_write_key(
+            session,
+            name="shop",
+            environment="production",
+            kind=KeyKind.SERVER_WRITE,
+            actor=OPERATOR,
+            now=parts.now(),
+        ).text
+    sent = [split("ann"), split("ann", flag="other-flag"), record("user.signed_in")]
+    answer = api.post(
+        "/v1/logs",
+        data=body_of(sent, PROTOBUF),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": PROTOBUF},
+    )
+    service.catch_up(parts.db, parts.journal, unit_key=parts.seal.unit_key, now=parts.now())
+
+    assert (answer.status_code, answer.data) == (200, b"")
+    other, counted = api.get("/api/v1/exposures").get_json()["items"]
+    assert (counted["rollout"], counted["variation"], counted["state"]) == (
+        "new-checkout",
+        "treatment",
+        "counted",
+    )
+    assert (counted["source"], counted["is_trusted"]) == ("otlp", True)
+    assert (other["rollout"], other["reason"]) == (
+        "flag other-flag",
+        "no rollout was live on this flag",
+    )
+    found = api.get("/api/v1/exposures?unit=ann").get_json()["items"]
+    assert [item["id"] for item in found] == [counted["id"]]
+    assert len(api.get("/api/v1/exposures?rollout=new-checkout").get_json()["items"]) == 1

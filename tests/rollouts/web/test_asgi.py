@@ -20,6 +20,7 @@ from rollouts.web import asgi_parts, asgi_streams
 from rollouts.web.asgi import Edge
 from tests.conftest import ADMIN_KEY
 from tests.rollouts.flags.makers import EDITOR, ENVIRONMENT, make_connection, make_flag
+from tests.rollouts.ingest.logs import PROTOBUF, body_of, split
 from tests.rollouts.web.edge import Heard, Line, ask, living, scope_of
 
 ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
@@ -220,6 +221,10 @@ BATCH = {"batch": [{"type": "track", "event": "Paid", "userId": "u1", "messageId
         ("/v1/batch", b" " * 500_001),
         ("/v1/track", json.dumps(BATCH["batch"][0]).encode()),
         ("/v1/nothing", b"{}"),
+        ("/v1/logs", b"{}"),
+        ("/v1/logs", body_of([split(), split("")])),
+        ("/v1/logs", b"["),
+        ("/v1/logs", b" " * 4_000_001),
     ],
 )
 def test_events_are_answered_as_by_flask(
@@ -245,6 +250,37 @@ def test_events_are_answered_as_by_flask(
         assert comparable(heard.body) == comparable(expected.body)
         for name in SHOWN:
             assert heard.header(name) == expected.header(name), name
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "body", [body_of([split()], PROTOBUF), b"", b"no protobuf", b" " * 4_000_001], ids=len
+)
+def test_protobuf_is_answered_as_by_flask(parts: Runtime, app: Flask, edge: Edge, body: bytes):
+    """Logs in their usual encoding: the same bytes, and what was taken is in the journal."""
+    with parts.db.transaction() as session:
+        key = keys.create_write_key(
+            session,
+            name="server",
+            environment=ENVIRONMENT,
+            kind=KeyKind.SERVER_WRITE,
+            actor=OPERATOR,
+            now=parts.now(),
+        ).text
+    headers = {
+        "Content-Type": PROTOBUF,
+        "Authorization": f"Bearer {key}",
+        "Content-Length": str(len(body)),
+    }
+
+    async def story() -> None:
+        heard = await ask(edge, "POST", "/v1/logs", body, headers=headers)
+        n_events = parts.journal.end()
+        expected = by_flask(app, "POST", "/v1/logs", body, headers)
+        assert (heard.status, heard.body) == (expected.status, expected.body)
+        assert heard.header("content-type") == expected.header("content-type") == PROTOBUF
+        assert (n_events, parts.journal.end()) in ((0, 0), (1, 2))
 
     run(story)
 
