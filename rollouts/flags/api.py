@@ -14,6 +14,7 @@ from rollouts.accounts.model import Role
 from rollouts.errors import Fault, Invalid
 from rollouts.flags import connection_api as connection_api
 from rollouts.flags import group_api as group_api
+from rollouts.flags import import_api as import_api
 from rollouts.flags import service
 from rollouts.flags.blueprint import FLAGS, bp
 from rollouts.flags.bodies import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -91,13 +91,36 @@ def save(
     now: datetime,
 ) -> Flag:
     """Check a flag and write all that a change leaves behind."""
-    after = replace(after, states={key: _named(state) for key, state in after.states.items()})
+    check_flag(session, before, after, actor, reason)
+    check_references(session, [after])
+    saved = write(session, row, before, after, action, actor, reason, now)
+    publish(session, now)
+    return saved
+
+
+def check_flag(
+    session: Session, before: Flag | None, after: Flag, actor: Actor, reason: str
+) -> None:
+    """Refuse what may not be, or not by this actor. What it refers to is not looked at."""
     for environment in _touched(session, before, after):
         actor.check_environment(environment)
     _check(session, after, reason)
+
+
+def write(
+    session: Session,
+    row: FlagRow | None,
+    before: Flag | None,
+    after: Flag,
+    action: str,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+) -> Flag:
+    """Write a flag that was checked, its revision and the audit entry; nothing is published."""
+    after = replace(after, states={key: _named(state) for key, state in after.states.items()})
     row = store.write_flag(session, row, after, now)
     add_revision(session, row, after, action=action, actor=actor, reason=reason, now=now)
-    publish(session, now)
     found = differences({} if before is None else dump_flag(before), dump_flag(after))
     audit.record(
         session,
@@ -145,8 +168,14 @@ def _check(session: Session, flag: Flag, reason: str) -> None:
             raise NotFound("environment", key)
     refuse("The change", text_faults(reason, "reason", TEXT_MAX))
     refuse("The flag", flag_faults(flag))
+
+
+def check_references(session: Session, flags: Iterable[Flag]) -> None:
+    """Refuse flags that refer to what does not exist, or to themselves by way of others."""
     groups = {group.key: group for group in list_groups(session)}
-    refuse("The flag", flag_reference_faults(flag, store.list_live_flags(session), groups))
+    live = store.list_live_flags(session)
+    for flag in flags:
+        refuse("The flag", flag_reference_faults(flag, live, groups))
 
 
 def with_state(flag: Flag, environment: str, state: FlagState) -> Flag:

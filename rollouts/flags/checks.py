@@ -135,6 +135,11 @@ def _experiment_faults(rule: ExperimentRule, values: Values, where: str) -> Faul
     yield from _hash_faults(rule.unit, rule.hash_version, where)
     for name, text in (("key", rule.key), ("name", rule.name), ("seed", rule.seed)):
         yield from text_faults(text, f"{where}.{name}", NAME_MAX)
+    if rule.layer is not None:
+        yield from _text_needed(rule.layer[0], f"{where}.layer.0")
+        yield from _range_faults([rule.layer[1:]], f"{where}.layer")
+        if rule.namespaces:
+            yield Fault(f"{where}.layer", "is ignored beside namespaces: take one of the two")
     if rule.ranges is not None:
         yield from _range_faults(rule.ranges, f"{where}.ranges")
         if len(rule.ranges) != len(rule.variations):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -46,8 +47,7 @@ def create_group(session: Session, group: SavedGroup, *, actor: Actor, now: date
     environment_store.lock_environments(session)
     if store.find_group_row(session, group.key) is not None:
         raise AlreadyExists("saved group", group.key)
-    row = SavedGroupRow(key=group.key, revision=0, created_at=now)
-    return _save(session, row, group, "saved_group.created", actor, now)
+    return _save(session, None, group, actor, now)
 
 
 def edit_group(
@@ -63,28 +63,55 @@ def edit_group(
     environment_store.lock_environments(session)
     row = _get_row(session, group.key)
     check_revision("saved group", group.key, row.revision, expected_revision)
-    return _save(session, row, group, "saved_group.edited", actor, now, reason)
+    return _save(session, row, group, actor, now, reason)
 
 
 def _save(
     session: Session,
-    row: SavedGroupRow,
+    row: SavedGroupRow | None,
     group: SavedGroup,
-    action: str,
     actor: Actor,
     now: datetime,
     reason: str = "",
 ) -> SavedGroup:
+    check_group(session, group, actor)
+    check_references(session, [group])
+    saved = write(session, row, group, actor, now, reason)
+    publish(session, now)
+    return saved
+
+
+def check_group(session: Session, group: SavedGroup, actor: Actor) -> None:
+    """Refuse what may not be, or not by this actor. What it refers to is not looked at."""
     check_everywhere(session, actor)
-    others = {item.key: item for item in list_groups(session)}
-    refuse("The saved group", [*group_faults(group), *group_reference_faults(group, others)])
-    before = others.get(group.key)
+    refuse("The saved group", group_faults(group))
+
+
+def check_references(session: Session, groups: Iterable[SavedGroup]) -> None:
+    """Refuse groups that refer to what does not exist, or to themselves by way of others."""
+    everything = {item.key: item for item in list_groups(session)}
+    for group in groups:
+        refuse("The saved group", group_reference_faults(group, everything))
+
+
+def write(
+    session: Session,
+    row: SavedGroupRow | None,
+    group: SavedGroup,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+) -> SavedGroup:
+    """Write a group that was checked, with its audit entry; nothing is published."""
+    before = None if row is None else row.to_domain()
+    row = row or SavedGroupRow(key=group.key, revision=0, created_at=now)
     row.name, row.description, row.attribute = group.name, group.description, group.attribute
     row.members = list(group.values)
     row.condition = {} if group.condition is None else {"is": group.condition}
     row.revision, row.updated_at = row.revision + 1, now
     session.add(row)
-    publish(session, now)
+    session.flush()
+    action = "saved_group.created" if before is None else "saved_group.edited"
     _record(session, group.key, action, before, group, actor, now, reason)
     return row.to_domain()
 

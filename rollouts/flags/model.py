@@ -25,6 +25,7 @@ Share = Annotated[float, Field(strict=True)]
 Flagged = Annotated[bool, Field(strict=True)]
 Number = Annotated[int, Field(strict=True)]
 Range = tuple[Share, Share]
+Layer = tuple[str, Share, Share]
 
 _closed = with_config(ConfigDict(extra="forbid"))  # a misspelt member is refused, never ignored
 
@@ -163,6 +164,7 @@ class ExperimentRule(RuleBase):
     hash_version: Number = 2
     coverage: Share = 1.0
     ranges: tuple[Range, ...] | None = None  # exact buckets, in place of coverage and shares
+    layer: Layer | None = None  # id, start and end: GrowthBook's first form of a namespace
     phase: str = "0"
     bucket_version: Number = 0
     min_bucket_version: Number = 0

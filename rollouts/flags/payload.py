@@ -146,6 +146,7 @@ def _experiment(rule: ExperimentRule, flag_key: str) -> Payload:
     key = rule.key or flag_key
     optional: Payload = {
         "name": rule.name,
+        "namespace": None if rule.layer is None else list(rule.layer),
         "fallbackAttribute": rule.fallback_unit,
         "bucketVersion": rule.bucket_version,
         "minBucketVersion": rule.min_bucket_version,

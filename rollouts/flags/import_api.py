@@ -1,0 +1,76 @@
+"""Taking over other services' flags over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from pydantic import Field, JsonValue
+
+from rollouts.accounts.model import Role
+from rollouts.errors import Fault, Invalid
+from rollouts.flags.blueprint import ENVIRONMENTS, bp
+from rollouts.flags.bodies import Body, KeyPath, PreviewQuery, answer
+from rollouts.flags.changing import changing, previewing
+from rollouts.flags.importing import OnConflict, import_growthbook
+from rollouts.web.access import requires
+from rollouts.web.context import current_actor, now
+
+
+class ImportQuery(PreviewQuery):
+    """Whether to change anything, and what."""
+
+    on_conflict: OnConflict = Field(
+        OnConflict.REFUSE, description="What becomes of flags that are here and say otherwise."
+    )
+
+
+class PayloadBody(Body):
+    """What `GET /api/features/<clientKey>` of GrowthBook answers, decrypted."""
+
+    status: int | None = None
+    features: dict[str, JsonValue] = Field(description="Flags by key.")
+    savedGroups: dict[str, JsonValue] | None = Field(  # noqa: N815 - the payload's own name
+        None, description="Saved groups, in either form."
+    )
+    dateUpdated: str | None = None  # noqa: N815
+    experiments: list[JsonValue] | None = Field(None, description="Must be empty.")
+    contextualBandits: JsonValue = Field(None, description="Must be empty.")  # noqa: N815
+
+    def check(self) -> None:
+        """Refuse what no flag can hold."""
+        check_sections(self.model_dump(include={"experiments", "contextualBandits"}))
+
+
+def check_sections(payload: dict[str, Any]) -> None:
+    """Refuse parts of a payload that are no flags and no saved groups."""
+    found = tuple(
+        Fault(name, "cannot be kept: take it out first")
+        for name in ("experiments", "contextualBandits", "encryptedFeatures")
+        if payload.get(name)
+    )
+    if found:
+        raise Invalid(f"The payload's {found[0].where} cannot be kept.", faults=found)
+
+
+@bp.post("/environments/<key>/import/growthbook", summary="Import flags", tags=[ENVIRONMENTS])
+@requires(Role.EDITOR)
+def import_payload(path: KeyPath, query: ImportQuery, body: PayloadBody) -> Response:
+    """Make flags of an SDK payload of GrowthBook, all or none.
+
+    What is served afterwards means the same to every SDK; what cannot be kept is refused by its
+    name. Flags that are new are switched off in the other environments.
+    """
+    body.check()
+    with (previewing if query.preview else changing)() as session:
+        done = import_growthbook(
+            session,
+            path.key,
+            body.features,
+            body.savedGroups or {},
+            on_conflict=query.on_conflict,
+            actor=current_actor(),
+            now=now(),
+            reason="imported from GrowthBook",
+        )
+    return answer(done.to_json())

@@ -1,0 +1,150 @@
+"""Importing over HTTP: all or nothing, nothing overwritten unasked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rollouts.flags import service
+from rollouts.runtime import Runtime
+from tests.rollouts.flags.calling import Caller
+from tests.rollouts.flags.makers import EDITOR, NOW, rollout_rule
+from tests.rollouts.flags.test_growthbook import GOLDEN, REFUSED, one
+
+PATH = "/environments/production/import/growthbook"
+
+
+@pytest.fixture
+def shop() -> dict[str, Any]:
+    """A payload as a shop's GrowthBook serves it."""
+    return dict(json.loads(GOLDEN.read_text()))
+
+
+def test_a_payload_comes_back_over_http(api: Caller, shop: dict[str, Any]):
+    """Imported with one call, served to SDKs by the next, in one version."""
+    options = {"saved_groups": "references"}
+    client_key = api.post("/connections", {"name": "web", "options": options})["client_key"]
+    before = api.get("/environments")["items"][0]["version"]
+
+    done = api.post(PATH, shop)
+
+    served = api.anyone(f"/api/features/{client_key}").json
+    assert {item["key"] for item in done["changes"]} == {*shop["features"], *shop["savedGroups"]}
+    assert served["features"].keys() == shop["features"].keys()
+    assert served["savedGroups"].keys() == shop["savedGroups"].keys()
+    assert api.get("/environments")["items"][0]["version"] == before + 1
+    assert api.get("/flags/new-checkout")["environments"]["production"]["enabled"] is True
+    assert "staging" not in api.get("/flags/new-checkout")["environments"]
+
+
+def test_importing_twice_changes_nothing(api: Caller, shop: dict[str, Any]):
+    """Rules keep their ids, and no revision is left behind."""
+    api.post(PATH, shop)
+
+    again = api.post(PATH, shop)
+
+    assert (again["changes"], again["unchanged"]) == ([], 9)
+    assert api.get("/flags/delivery-promise")["revision"] == 1
+
+
+def test_a_preview_changes_nothing(api: Caller, shop: dict[str, Any]):
+    """It only says what would be."""
+    shown = api.post(f"{PATH}?preview=true", shop)
+
+    assert len(shown["changes"]) == 9
+    assert {item["change"] for item in shown["changes"]} == {"new"}
+    assert api.get("/flags")["items"] == []
+
+
+def test_what_is_here_already_is_replaced_only_if_asked(api: Caller):
+    """And elsewhere it stays as it is."""
+    api.post("/flags", {"key": "f", "kind": "number", "default": 7})
+
+    assert api.refused("POST", PATH, one({"force": 2})) == (409, "conflict")
+    assert api.get("/flags/f")["revision"] == 1
+    shown = api.post(f"{PATH}?on_conflict=replace&preview=true", one({"force": 2}))
+    assert shown["changes"][0]["change"] == "changed"
+    api.post(f"{PATH}?on_conflict=replace", one({"force": 2}))
+
+    places = api.get("/flags/f")["environments"]
+    assert places["production"]["default"] == 1
+    assert places["production"]["rules"][0]["value"] == 2
+    assert places["staging"] == {"enabled": True, "rules": []}
+    assert api.get("/flags/f")["default"] == 7
+
+
+def test_a_flag_takes_a_wider_kind_if_it_must(api: Caller):
+    """Numbers and texts together are JSON."""
+    api.post("/flags", {"key": "f", "kind": "number", "default": 7})
+
+    api.post(f"{PATH}?on_conflict=replace", one({"force": "many"}))
+
+    assert api.get("/flags/f")["kind"] == "json"
+
+
+def test_saved_groups_of_others_are_not_overwritten(api: Caller):
+    """Flags of every environment refer to them."""
+    api.post("/saved-groups", {"key": "g", "name": "Staff", "values": ["u1"]})
+    body = {"features": {}, "savedGroups": {"g": ["u2"]}}
+
+    assert api.refused("POST", PATH, body) == (409, "conflict")
+    api.post(f"{PATH}?on_conflict=replace", body)
+
+    group = api.get("/saved-groups/g")
+    assert (group["name"], group["values"]) == ("Staff", ["u2"])
+
+
+@pytest.mark.parametrize(("body", "_where"), REFUSED)
+def test_a_payload_that_cannot_be_kept_changes_nothing(api: Caller, body: Any, _where: str):
+    """Not even the flags of it that could be."""
+    body = {**body, "features": {"fine": {"defaultValue": 1}, **body["features"]}}
+
+    status, code = api.refused("POST", PATH, body)
+
+    assert (status, code) == (422, "invalid")
+    assert api.get("/flags")["items"] == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"experiments": [{"key": "visual"}]},
+        {"contextualBandits": {"b": {}}},
+        {"encryptedFeatures": "x.y"},
+        {"feature": {}},
+    ],
+)
+def test_other_sections_are_refused(api: Caller, more: dict[str, Any]):
+    """A visual experiment is no flag."""
+    assert api.refused("POST", PATH, {"features": {}, **more}) == (422, "invalid")
+
+
+def test_circles_are_refused(api: Caller):
+    """As they are when a flag is saved."""
+    rule = {"force": 1, "parentConditions": [{"id": "b"}]}
+    back = {"force": 1, "parentConditions": [{"id": "a"}]}
+    body = {"features": {"a": {"rules": [rule]}, "b": {"rules": [back]}}}
+
+    assert api.refused("POST", PATH, body) == (422, "invalid")
+
+
+def test_a_rollouts_flag_is_left_alone(api: Caller, parts: Runtime):
+    """Its rule belongs to a locked plan."""
+    api.post("/flags", {"key": "f", "kind": "boolean"})
+    with parts.db.transaction() as session:
+        service.put_rollout_rule(
+            session,
+            flag="f",
+            environment="production",
+            rule=rollout_rule(),
+            actor=EDITOR,
+            reason="",
+            now=NOW,
+        )
+
+    assert api.refused("POST", f"{PATH}?on_conflict=replace", one({"force": True})) == (
+        409,
+        "conflict",
+    )
