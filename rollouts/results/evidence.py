@@ -17,9 +17,10 @@ from analysis.quality import (
     judged,
     pre_exposure_bias,
 )
-from analysis.srm import anytime_srm_p_value, srm_p_value
+from analysis.srm import srm_p_value
 from analysis.summary import PairSummary
 from rollouts.metrics.model import Aggregation
+from rollouts.results.split import always_p_value
 from rollouts.results.work import Measuring
 from rollouts.words import count, percent
 
@@ -93,7 +94,7 @@ def _split(seen: Seen) -> Check:
     fine = "customers arrived as the plan set it"
     found = judged(
         "SRM",
-        anytime_srm_p_value(seen.units, seen.shares),
+        always_p_value(seen.units, seen.shares),
         alpha=FALSE_ALARM,
         broken="customers did not arrive as the plan set it",
         fine=fine,

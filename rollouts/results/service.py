@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from analysis.effect import Undecided
 from analysis.histogram import Histogram
 from analysis.rows import Times
-from analysis.srm import anytime_srm_p_value, srm_p_value
+from analysis.srm import srm_p_value
 from rollouts.ledger import service as ledger
 from rollouts.ledger.service import Sums
 from rollouts.lifecycle import service as lifecycle
@@ -29,6 +29,7 @@ from rollouts.results.measure import measure_arm
 from rollouts.results.quality import quality_lines
 from rollouts.results.recommend import recommendation
 from rollouts.results.segments import by_segments
+from rollouts.results.split import always_p_value
 from rollouts.results.store import PointRow, SnapshotRow
 from rollouts.results.strata import Counted
 from rollouts.results.work import DAY, Measuring, MetricInPlan, Pace
@@ -342,7 +343,7 @@ def _split(draft: Draft, sums: Sums) -> dict[str, Any]:
     shares = [item.share for item in draft.variations]
     shares = [share / sum(shares) for share in shares]
     once = srm_p_value(counts, shares)
-    always = anytime_srm_p_value(counts, shares)
+    always = always_p_value(counts, shares)
     text = " to ".join(f"{n:,}" for n in counts)
     if isinstance(once, Undecided) or isinstance(always, Undecided):
         return {"state": "unknown", "p_value": None, "anytime_p_value": None, "text": text}
