@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 POINTS = 301
 TAIL = 7.0  # standard deviations below 0 at which the grid starts
+FAR = 8.5  # kernel deviations beyond which a normal density is lost in rounding
 RESOLVED = 3.0  # points per kernel deviation below which the density is interpolated
 
 
@@ -68,8 +69,7 @@ def step(grid: Grid | None, information: float, spend: float) -> tuple[float, Gr
     old, mass = _resolved(grid, kernel)
     boundary = _solve(lambda b: float(mass @ ndtr((old - b * scale) / kernel)), spend)
     points = _points(information, boundary)
-    density = np.exp(-(((points[:, None] - old) / kernel) ** 2) / 2) @ mass
-    density /= sqrt(2 * pi) * kernel
+    density = _spread(old, mass, points, kernel)
     return boundary, Grid(information, boundary, tuple(density.tolist()))
 
 
@@ -110,6 +110,21 @@ def _weights(points: Floats, density: Floats) -> Floats:
     mass[0] /= 2
     mass[-1] /= 2
     return mass
+
+
+def _spread(old: Floats, mass: Floats, points: Floats, kernel: float) -> Floats:
+    """The density at the points after a normal step of this deviation, shape (POINTS,).
+
+    Only what lies within `FAR` deviations of a point is summed; the rest is below rounding.
+    """
+    spacing = float(old[1] - old[0])
+    near = min(ceil(2 * FAR * kernel / spacing) + 2, len(old))
+    start = np.searchsorted(old, points - FAR * kernel)
+    start = np.minimum(start, len(old) - near)
+    places = start[:, None] + np.arange(near)
+    heights = np.exp(-(((points[:, None] - old[places]) / kernel) ** 2) / 2)
+    density: Floats = np.einsum("ij,ij->i", heights, mass[places]) / (sqrt(2 * pi) * kernel)
+    return density
 
 
 def _resolved(grid: Grid, kernel: float) -> tuple[Floats, Floats]:

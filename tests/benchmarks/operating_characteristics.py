@@ -80,12 +80,16 @@ class Own(NamedTuple):
 
 
 def run(
-    situation: Situation, replications: int, seed: int, groups: int = GROUPS
+    situation: Situation,
+    replications: int,
+    seed: int,
+    groups: int = GROUPS,
+    multiples: Sequence[float] = MULTIPLES,
 ) -> tuple[list[Row], list[Misses]]:
     """All rules in one situation. groups: as in `analysis.operating.bounds`."""
     rows, misses = [], []
     planned = _planned(situation, replications, seed)
-    for place, multiple in enumerate(MULTIPLES):
+    for place, multiple in enumerate(multiples):
         ratio = situation.truth(multiple)
         own, pooled, treated = observe(situation, ratio, replications, seed + 1 + place)
         bound = bounds(
