@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from rollouts.accounts.model import RAMP, STOP_LOSS, Actor
@@ -35,6 +37,8 @@ from rollouts.results.store import SnapshotRow
 from rollouts.runtime import Runtime
 from rollouts.tolerances.model import Action
 from rollouts.words import count, percent
+
+log = structlog.get_logger()
 
 TRIES = 5
 FUTILITY = ":futility"  # no test's name: theirs have a slash
@@ -81,6 +85,10 @@ def take_due_looks(parts: Runtime, *, now: datetime) -> int:
             take_look(parts, key, kind="scheduled", now=parts.now())
         except (WrongState, Conflict):
             continue  # ended or looked at in between: nothing is lost
+        except SQLAlchemyError:
+            raise  # the store is gone for all of them
+        except Exception:  # whatever is wrong with one, the others' customers are still at risk
+            log.exception("look_failed", rollout=key)
     return len(due)
 
 

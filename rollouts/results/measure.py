@@ -28,6 +28,10 @@ from rollouts.results.work import Measuring, MetricInPlan
 from rollouts.tolerances.model import Goal, Guardrail, split_alpha
 
 GOAL_LEVEL = 0.95
+RENEWED = (
+    "A new plan changed the rule of this test, which began anew then: what the earlier rule had "
+    "spent of the chance of a false stop comes on top."
+)
 
 State = dict[str, Any]
 Shown = dict[str, Any]
@@ -68,8 +72,9 @@ def _tested_guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float
     name = work.state_name(place, rail.metric)
     # The two are different tests: a new plan may change which one judges.
     test = f"{name}/matured" if rail.matured_only else name
-    state = work.states.get(test, {})
     kind, sign = form_of(metric.definition, rail.scale), metric.definition.harm_sign
+    mark = [metric.version_id, str(kind), rail.margin, alpha]
+    state = _resumed(work, test, mark)
     planned = planned_information(work.draft.planned_units, state, strata, kind, sign, rail.margin)
     rule = Rule(
         kind=kind,
@@ -82,7 +87,9 @@ def _tested_guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float
     )
     seen = look(strata, rule, state.get("look"), deadline=work.is_deadline)
     shown = metric_shown(work, place, metric, counted, numbered, "guardrail") | look_shown(seen)
-    work.states[test] = {"look": seen.state, "planned": planned}
+    work.states[test] = {"look": seen.state, "planned": planned, **_marked(mark, state)}
+    if state.get("is_renewed"):
+        shown["notes"] = [*shown["notes"], RENEWED]
     _spend(work, test, rail, alpha, strata, state, shown)
     shown |= _settled(_rail_settles(work, rail, seen, strata, counted), shown["finding"])
     return shown | _beside(work, place, metric, rail, alpha, shown)
@@ -134,10 +141,10 @@ def _beside(
         return {}
     name = f"{work.state_name(place, metric.key)}/beside"
     counted = work.counted[metric.key] if rail.matured_only else work.matured(metric)
-    part, work.states[name] = part_effect(
-        work, place, metric, counted, 2 * alpha, _same_part(work, name, rail.matured_only)
-    )
-    work.states[name]["of"] = "all" if rail.matured_only else "matured"
+    mark = [metric.version_id, "all" if rail.matured_only else "matured", alpha]
+    state = _resumed(work, name, mark)
+    part, after = part_effect(work, place, metric, counted, 2 * alpha, state)
+    work.states[name] = after | _marked(mark, state)
     if not rail.matured_only:
         return {"matured": part}
     judged_by = numbers(work, place, work.matured(metric))
@@ -145,10 +152,19 @@ def _beside(
     return {"matured_only": True, "matured": judged_by | effects, "so_far": part}
 
 
-def _same_part(work: Measuring, name: str, matured_only: bool) -> State:
-    """The state of the look before, unless a new plan has since swapped the two."""
+def _resumed(work: Measuring, name: str, mark: list[Any]) -> State:
+    """A test's state after the look before; a fresh one where a new plan changed its rule.
+
+    mark: all that may not change under a test: what it counts, its form, its level.
+    """
     state = work.states.get(name, {})
-    return state if state.get("of") == ("all" if matured_only else "matured") else {}
+    if not state or state.get("mark", mark) == mark:
+        return state
+    return {"is_renewed": True}
+
+
+def _marked(mark: list[Any], state: Mapping[str, Any]) -> State:
+    return {"mark": mark, "is_renewed": bool(state.get("is_renewed"))}
 
 
 def _goal(work: Measuring, place: int, goal: Goal) -> Shown:
@@ -168,8 +184,8 @@ def _tested_goal(work: Measuring, place: int, metric: MetricInPlan) -> tuple[Sho
     numbered = make_strata(counted, definition, work.control, place)
     strata = [item for _, item in numbered]
     kind = form_of(definition, Scale.RELATIVE)
-    name = work.state_name(place, metric.key)
-    state = work.states.get(name, {})
+    name, mark = work.state_name(place, metric.key), [metric.version_id, str(kind), 1 - GOAL_LEVEL]
+    state = _resumed(work, name, mark)
     planned = planned_information(work.draft.planned_units, state, strata, kind, 1, 0.0)
     relative, absolute, after = anytime_effect(
         strata,
@@ -179,7 +195,7 @@ def _tested_goal(work: Measuring, place: int, metric: MetricInPlan) -> tuple[Sho
         deadline=work.is_deadline,
         planned_information=planned,
     )
-    work.states[name] = {"goal": after, "planned": planned}
+    work.states[name] = {"goal": after, "planned": planned, **_marked(mark, state)}
     shown = metric_shown(work, place, metric, counted, numbered, "goal")
     shown |= effects_shown(relative, absolute) | _goal_finding(
         relative, absolute, definition.harm_sign
@@ -187,14 +203,11 @@ def _tested_goal(work: Measuring, place: int, metric: MetricInPlan) -> tuple[Sho
     shown |= _goal_settled(work, metric, strata, after, shown)
     if has_matured(metric):
         beside = f"{name}/beside"
-        shown["matured"], work.states[beside] = part_effect(
-            work,
-            place,
-            metric,
-            work.matured(metric),
-            1 - GOAL_LEVEL,
-            work.states.get(beside, {}),
+        state = _resumed(work, beside, mark)
+        shown["matured"], part = part_effect(
+            work, place, metric, work.matured(metric), 1 - GOAL_LEVEL, state
         )
+        work.states[beside] = part | _marked(mark, state)
     return shown, after
 
 
