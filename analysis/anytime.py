@@ -64,7 +64,13 @@ def anytime_relative(
     deadline: bool = False,
     planned_information: float | None = None,
 ) -> tuple[Effect | Undecided, State | None]:
-    """The share test's interval with alpha on each side, and the state for the next look."""
+    """The share test's interval with alpha on each side, and the state for the next look.
+
+    >>> sums = [Stratum(1000, 50, 50, 1000, 90, 90)]
+    >>> effect, state = anytime_relative(sums, "proportion", 0.025, None, planned_information=50)
+    >>> round(effect.low, 2), round(effect.high, 2)
+    (0.15, 1.87)
+    """
     if kind == GAUSSIAN:
         return NO_PERCENTAGE, state
     kind = Kind(kind)
@@ -91,6 +97,11 @@ def anytime_absolute(
     """The difference per treated unit with alpha on each side, and the state for the next look.
 
     Harm spent over the treatment's units; for values that may be negative, the Gaussian form.
+
+    >>> sums = [Stratum(1000, 50, 50, 1000, 90, 90)]
+    >>> effect, state = anytime_absolute(sums, "proportion", 0.025, None, planned_information=50)
+    >>> round(effect.low, 3), round(effect.high, 3)
+    (0.007, 0.074)
     """
     if kind == GAUSSIAN:
         return _difference(strata, alpha, state, deadline, planned_information)

@@ -151,7 +151,12 @@ class Totals(NamedTuple):
 
 
 def totals(arms: Arms, *, proportion: bool) -> Totals:
-    """The treatment's events, and control's scaled stratum by stratum to as many units."""
+    """The treatment's events, and control's scaled stratum by stratum to as many units.
+
+    >>> arms = to_arms([Stratum(1000, 50, 50, 500, 45, 45)], Kind.PROPORTION)
+    >>> float(totals(arms, proportion=True).estimate)
+    20.0
+    """
     units = arms.n0.sum(-1) + arms.n1.sum(-1)
     flipped = (arms.events.sum(-1) > units / 2).astype(np.float64) * proportion
     turn = flipped[..., None]
@@ -173,7 +178,13 @@ def totals(arms: Arms, *, proportion: bool) -> Totals:
 
 
 def harm_limits(found: Totals, z: Floats, *, heavy: bool) -> tuple[Floats, Floats]:
-    """Limits of the estimate at z deviations, shape (...). heavy: unless a proportion."""
+    """Limits of the estimate at z deviations, shape (...). heavy: unless a proportion.
+
+    >>> arms = to_arms([Stratum(1000, 50, 50, 500, 45, 45)], Kind.PROPORTION)
+    >>> low, high = harm_limits(totals(arms, proportion=True), np.array(1.96), heavy=False)
+    >>> round(float(low), 1), round(float(high), 1)
+    (6.5, 35.8)
+    """
     low1, high1 = _total_limits(found.events1, found.dispersion1, z, heavy)
     low0, high0 = _total_limits(found.events0, found.dispersion0, z, heavy)
     extra = found.events1 - found.events0

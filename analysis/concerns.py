@@ -90,6 +90,9 @@ def heaviest_in_difference(strata: Sequence[Stratum], variance: float) -> float 
     """Share of the Gaussian form's variance that one known unit makes up; None if not known.
 
     variance: of the difference, as `gaussian.GaussianStatistic` has it, above 0.
+
+    >>> round(heaviest_in_difference([Stratum(100, 0, 100, 100, 0, 500, peak1=10)], 0.06), 3)
+    0.167
     """
     whole = sum(x.n0 * x.n1 / (x.n0 + x.n1) for x in strata)
     shares = []

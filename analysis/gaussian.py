@@ -126,7 +126,12 @@ class Gaussian(NamedTuple):
 
 
 def gaussian(arms: Moments, *, sign: int, tolerance: float) -> Gaussian:
-    """The statistic of each look, shape (...); zeros where nothing varies, without a warning."""
+    """The statistic of each look, shape (...); zeros where nothing varies, without a warning.
+
+    >>> arms = to_moments([Stratum(100, 0, 100, 100, 50, 125)], proportion=False)
+    >>> round(float(gaussian(arms, sign=1, tolerance=0.1).r), 3)
+    2.783
+    """
     weights = divide(arms.n0 * arms.n1, arms.n0 + arms.n1)
     whole = weights.sum(-1)
     means = divide(arms.s1, arms.n1) - divide(arms.s0, arms.n0)
@@ -172,7 +177,11 @@ def _satterthwaite(part0: Floats, degrees0: Floats, part1: Floats, degrees1: Flo
 
 
 def to_moments(strata: Sequence[Stratum], proportion: bool) -> Moments:
-    """The strata's sums as arrays of shape (J,); squares are centred in exact arithmetic."""
+    """The strata's sums as arrays of shape (J,); squares are centred in exact arithmetic.
+
+    >>> to_moments([Stratum(4, 4, 10, 4, 8, 20)], proportion=False).centred0.tolist()
+    [6.0]
+    """
     control = [_arm(x.n0, x.s0, x.q0, x.nv0, x.m0, proportion) for x in strata]
     treatment = [_arm(x.n1, x.s1, x.q1, x.nv1, x.m1, proportion) for x in strata]
     return Moments(*np.array(control).T, *np.array(treatment).T)
@@ -225,7 +234,13 @@ def normal_as_t(z: float, degrees: float) -> float:
 def difference_effect(
     found: GaussianStatistic, *, low_bound: float, high_bound: float, level: float
 ) -> Effect:
-    """The differences not ruled out, in the metric's unit. Needs a statistic that is ready."""
+    """The differences not ruled out, in the metric's unit. Needs a statistic that is ready.
+
+    >>> found = gaussian_statistic([Stratum(100, 0, 100, 100, 50, 125)], sign=1, tolerance=0.0)
+    >>> effect = difference_effect(found, low_bound=1.96, high_bound=1.96, level=0.95)
+    >>> round(effect.low, 2), effect.estimate, round(effect.high, 2)
+    (0.22, 0.5, 0.78)
+    """
     deviation = sqrt(found.variance)
     return Effect(
         estimate=found.difference,

@@ -268,7 +268,11 @@ def _told(finding: Finding, evidence: float, test: _Test) -> dict[str, Any]:
 
 
 def in_words(finding: Finding, share: float) -> str:
-    """A finding for a reader. share: of the evidence that would stop the change."""
+    """A finding for a reader. share: of the evidence that would stop the change.
+
+    >>> in_words(Finding.UNKNOWN, 0.4)
+    'the evidence is at 40% of what would stop the change'
+    """
     return {
         Finding.HARM: "the harm is larger than tolerated",
         Finding.SAFE: "any harm has been shown to stay within the tolerance",
@@ -277,7 +281,11 @@ def in_words(finding: Finding, share: float) -> str:
 
 
 def waiting(why: Undecided, state: dict[str, Any]) -> Look:
-    """Before a verdict may be taken nothing is spent, and nothing is claimed."""
+    """Before a verdict may be taken nothing is spent, and nothing is claimed.
+
+    >>> waiting(Undecided("nobody has been counted yet"), {}).finding.value
+    'unknown'
+    """
     return Look(
         finding=Finding.UNKNOWN,
         reason=why.reason,

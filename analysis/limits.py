@@ -38,6 +38,12 @@ def ratio_limits(
     low_bound: what the evidence for a larger ratio must exceed to rule a ratio out; high_bound
     likewise for a smaller one. pinned: the tolerated ratio; whether it is inside agrees with
     the test itself. Raises ValueError without events.
+
+    >>> from analysis.stoploss import Stratum, to_arms
+    >>> arms = to_arms([Stratum(1000, 50, 50, 1000, 90, 90)], Kind.PROPORTION)
+    >>> found = ratio_limits(arms, Kind.PROPORTION, low_bound=1.96, high_bound=1.96)
+    >>> round(found.estimate, 2), round(found.low, 2), round(found.high, 2)
+    (1.8, 1.28, 2.55)
     """
     estimate = observed_ratio(arms)
     start = log(_start(arms))
@@ -53,7 +59,12 @@ def ratio_limits(
 def relative_effect(
     limits: RatioLimits, *, level: float, n0: float, n1: float
 ) -> Effect | Undecided:
-    """The limits as a relative effect, or why there is none."""
+    """The limits as a relative effect, or why there is none.
+
+    >>> effect = relative_effect(RatioLimits(1.2, 1.1, 1.3), level=0.9, n0=500, n1=500)
+    >>> round(effect.low, 6), round(effect.high, 6)
+    (0.1, 0.3)
+    """
     if not isfinite(limits.estimate):
         return Undecided(
             "control has had no events, so there is nothing to take a percentage of"
@@ -101,6 +112,9 @@ def edge(passes: Callable[[float], float], start: float, pinned: float, way: int
 
     The pinned point is on the way if it lies in that direction, so that it falls on the side
     on which the test itself puts it. None where no point within reach is ruled out.
+
+    >>> round(edge(lambda x: x - 3, 1.0, 1.0, 1), 6)
+    3.0
     """
     near = start
     if (pinned - start) * way > 0:

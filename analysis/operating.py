@@ -171,7 +171,13 @@ def never_ready(plan: Plan) -> Undecided | None:
 
 
 def expected_share(plan: Plan) -> Share:
-    """The statistic's information, burn-in and so on as expected at the deadline, no harm done."""
+    """The statistic's information, burn-in and so on as expected at the deadline, no harm done.
+
+    >>> from analysis.populations import proportion
+    >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))
+    >>> round(float(expected_share(plan).min_arm))
+    101
+    """
     units1 = np.array([stage.looks * stage.units_per_look * stage.share for stage in plan.stages])
     units0 = np.array([float(stage.looks * stage.units_per_look) for stage in plan.stages]) - units1
     mean, variance = plan.population.mean, plan.population.variance
@@ -189,7 +195,13 @@ def expected_share(plan: Plan) -> Share:
 
 
 def planned_information(plan: Plan) -> float:
-    """Information at the deadline, to pace the spending by; see `spending.Spending`."""
+    """Information at the deadline, to pace the spending by; see `spending.Spending`.
+
+    >>> from analysis.populations import proportion
+    >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))
+    >>> round(planned_information(plan), 1)
+    55.0
+    """
     return float(expected_share(plan).information)
 
 
@@ -239,7 +251,14 @@ class Paths(NamedTuple):
 def simulate(
     plan: Plan, treatment: Population, replications: int, rng: np.random.Generator
 ) -> Paths:
-    """The statistic's path in each of so many rollouts of the plan."""
+    """The statistic's path in each of so many rollouts of the plan.
+
+    >>> from analysis.populations import proportion
+    >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))
+    >>> paths = simulate(plan, proportion(0.12), 3, np.random.default_rng(0))
+    >>> paths.r.shape, paths.exposed[-1]
+    ((10, 3), np.int64(1000))
+    """
     sums = _Running(replications, len(plan.stages))
     r, information, ready, exposed = [], [], [], []
     for place, stage in enumerate(plan.stages):
@@ -278,7 +297,13 @@ class _Running:
 
 
 def is_ready(kind: Kind, found: Share) -> NDArray[np.bool_]:
-    """Whether each look is past the burn-in, shape (...)."""
+    """Whether each look is past the burn-in, shape (...).
+
+    >>> from analysis.populations import proportion
+    >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))
+    >>> bool(is_ready(Kind.PROPORTION, expected_share(plan)))
+    True
+    """
     ready = (found.effective >= LEAST_EFFECTIVE) & (found.min_arm >= LEAST_PER_ARM[kind])
     if kind is Kind.PROPORTION:
         ready &= found.min_non_events >= LEAST_NON_EVENTS
@@ -291,6 +316,12 @@ def stopping_look(
     """The look, from 0, at which each replication is stopped; the number of looks if never.
 
     alpha, planned: as in `spending.Spending`. groups: see `bounds`.
+
+    >>> from analysis.populations import proportion
+    >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))
+    >>> paths = simulate(plan, proportion(0.3), 2, np.random.default_rng(0))
+    >>> bool((stopping_look(paths, alpha=0.05, planned=50) < 3).all())
+    True
     """
     passed = paths.r > bounds(
         paths.information, paths.ready, alpha=alpha, planned=planned, groups=groups
@@ -312,6 +343,10 @@ def bounds(
     groups: how many boundaries are computed. Replications whose verdicts begin at about the
     same look share one, spent on their mean information; a test holds it against the boundary
     that each would have had by itself.
+
+    >>> ready = np.ones((2, 1), dtype=bool)
+    >>> bounds(np.array([[10.0], [14.0]]), ready, alpha=0.05, planned=60)[0].round(4)
+    array([2.6309])
     """
     looks = len(ready)
     first = np.where(ready.any(0), ready.argmax(0), looks)

@@ -80,7 +80,11 @@ class Share(NamedTuple):
 
 
 def divide(top: Floats, bottom: Floats) -> Floats:
-    """Elementwise top / bottom, and 0 wherever the divisor is not above 0."""
+    """Elementwise top / bottom, and 0 wherever the divisor is not above 0.
+
+    >>> divide(np.array([1.0, 2.0]), np.array([4.0, 0.0])).tolist()
+    [0.25, 0.0]
+    """
     top, bottom = np.broadcast_arrays(top, bottom)
     return np.divide(top, bottom, out=np.zeros(top.shape), where=bottom > 0)
 
@@ -91,6 +95,12 @@ def share(arms: Arms, *, kind: Kind, sign: int, ratio: Floats | float, safe: boo
     ratio: c, above 0; a scalar or shape (...). sign: +1 where more is worse, -1 where less is.
     safe: whether *safe* is sought, rather than *harm*. Looks without events, or whose values
     are all the same, come back as zeros: nothing can be said, and no warning is raised.
+
+    >>> one = [np.array([x]) for x in (1000.0, 50.0, 47.5, 1000.0, 90.0, 81.9)]
+    >>> arms = Arms(*one, np.array(1000.0), np.array(1000.0))
+    >>> found = share(arms, kind=Kind.PROPORTION, sign=1, ratio=1.1, safe=False)
+    >>> round(float(found.r), 3), round(float(found.information), 2)
+    (2.903, 37.54)
     """
     c = np.asarray(ratio, dtype=np.float64)[..., None]
     q = np.clip(divide(c * arms.n1, arms.n0 + c * arms.n1), EXTREME, 1 - EXTREME)
@@ -145,6 +155,11 @@ def signed_root(arms: Arms, q: Floats, shift: float = 0.0) -> Floats:
 
     q: treatment's share of the events under the tolerated ratio, in (0, 1), shape (..., J).
     shift: events added to the treatment's before the root is taken.
+
+    >>> one = [np.array([x]) for x in (9.0, 40.0, 0.0, 9.0, 60.0, 0.0)]
+    >>> arms = Arms(*one, np.array(9.0), np.array(9.0))
+    >>> round(float(signed_root(arms, np.array([0.5]))), 4)
+    2.0068
     """
     events = arms.events
     total = events.sum(-1)
@@ -178,6 +193,9 @@ def log_tilt(events: Floats, q: Floats, seen: Floats) -> Floats:
 
     A closed form with one stratum; else Newton steps kept inside a halving bracket. Meaningless
     (but finite) where `seen` is 0 or all of the events: the caller takes the limit there.
+
+    >>> float(np.exp(log_tilt(np.array([100.0]), np.array([0.5]), np.array(60.0)))).__round__(6)
+    1.5
     """
     total = events.sum(-1)
     inner = np.clip(seen, total * 1e-12 + 1e-300, total * (1 - 1e-12) + 1e-300)
@@ -273,6 +291,10 @@ def _degrees(arms: Arms, spread: Dispersion) -> Floats:
 
 
 def as_normal(t: Floats, degrees: Floats) -> Floats:
-    """A t statistic's normal equivalent (Wallace 1959), elementwise; 0 without degrees of freedom."""
+    """A t statistic's normal equivalent (Wallace 1959), elementwise; 0 without degrees of freedom.
+
+    >>> round(float(as_normal(np.array(2.0), np.array(10.0))), 3)  # 0.0734 in two tails
+    1.79
+    """
     factor = (8 * degrees + 1) / (8 * degrees + 3)
     return np.sign(t) * factor * np.sqrt(degrees * np.log1p(divide(t * t, degrees)))

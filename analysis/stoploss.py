@@ -130,7 +130,11 @@ def tolerated_ratio(sign: int, tolerance: float) -> float:
 
 
 def usable_strata(strata: Sequence[Stratum], kind: Kind | None) -> list[Stratum]:
-    """The strata in which both arms have units. ValueError names a sum that cannot be."""
+    """The strata in which both arms have units. ValueError names a sum that cannot be.
+
+    >>> len(usable_strata([Stratum(9, 1, 1, 9, 1, 1), Stratum(9, 1, 1, 0, 0, 0)], None))
+    1
+    """
     for stratum in strata:
         _check(stratum, kind)
     return [stratum for stratum in strata if stratum.n0 > 0 and stratum.n1 > 0]
@@ -165,6 +169,9 @@ def to_arms(strata: Sequence[Stratum], kind: Kind | None) -> Arms:
     """The strata's sums as arrays of shape (J,); variances are taken in exact arithmetic.
 
     A proportion's squares are its sums, whatever the strata say.
+
+    >>> to_arms([Stratum(4, 4, 10, 4, 8, 20)], Kind.OTHER).nv0.tolist()  # 4 times 6 / 3
+    [8.0]
     """
     proportion = kind is Kind.PROPORTION
     columns = [
@@ -214,7 +221,11 @@ def centred_squares(n: float, s: float, q: float) -> float:
 
 
 def why_no_units(strata: Sequence[Stratum]) -> tuple[str, str]:
-    """Why nothing can be compared when no stratum has units in both arms."""
+    """Why nothing can be compared when no stratum has units in both arms.
+
+    >>> why_no_units([Stratum(5, 1, 1, 0, 0, 0)])[0]
+    'nobody is in the treatment yet'
+    """
     units0, units1 = sum(x.n0 for x in strata), sum(x.n1 for x in strata)
     if units0 and units1:
         return (
@@ -228,7 +239,15 @@ def why_no_units(strata: Sequence[Stratum]) -> tuple[str, str]:
 
 
 def why_not_ready(strata: Sequence[Stratum], kind: Kind, found: Share) -> tuple[str, str]:
-    """Reason and need for waiting, or two empty texts when a verdict may be taken."""
+    """Reason and need for waiting, or two empty texts when a verdict may be taken.
+
+    >>> strata = [Stratum(90, 9, 9, 90, 8, 8)]
+    >>> found = share(
+    ...     to_arms(strata, Kind.PROPORTION), kind=Kind.PROPORTION, sign=1, ratio=1.0, safe=False
+    ... )
+    >>> why_not_ready(strata, Kind.PROPORTION, found)[0]
+    '18 of the 20 events a verdict needs'
+    """
     blocked = _no_evidence(strata, found)
     if blocked != ("", ""):
         return blocked
