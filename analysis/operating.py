@@ -16,77 +16,38 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.effect import Undecided
-from analysis.populations import Population
-from analysis.share import Arms, Floats, Share, share
-from analysis.spending import Spending
-from analysis.stoploss import (
-    LEAST_EFFECTIVE,
-    LEAST_NON_EVENTS,
-    LEAST_PER_ARM,
-    Kind,
-    tolerated_ratio,
+from analysis.planning import (
+    Plan,
+    Stage,
+    expected_share,
+    never_ready,
+    planned_information,
+    share_of_plan,
 )
+from analysis.populations import Population
+from analysis.share import Arms, Floats, Share
+from analysis.spending import Spending
+from analysis.stoploss import LEAST_EFFECTIVE, LEAST_NON_EVENTS, LEAST_PER_ARM, Kind
+
+__all__ = [
+    "Characteristic",
+    "Paths",
+    "Plan",
+    "Simulated",
+    "Stage",
+    "bounds",
+    "expected_share",
+    "is_ready",
+    "never_ready",
+    "operating_characteristics",
+    "planned_information",
+    "simulate",
+    "stopping_look",
+]
 
 MULTIPLES = (1.0, 1.5, 2.0, 4.0)
 GROUPS = 5  # of replications that share a boundary: those whose verdicts begin at about one look
 LARGEST_RATE = 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A stretch of the ramp: so many looks, with so many customers in both arms between two.
-
-    share: of those customers, in treatment; in (0, 1).
-    """
-
-    looks: int
-    units_per_look: int
-    share: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.looks < 1 or self.units_per_look < 1:
-            raise ValueError("looks and units_per_look must be at least 1")
-        if not 0 < self.share < 1:
-            raise ValueError(f"share must lie strictly between 0 and 1, not {self.share}")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One guardrail of one treatment, as it would be locked.
-
-    population: of control's customers (see `populations`). sign: +1 where more is worse.
-    tolerance: relative. alpha: already divided over guardrails and arms. stages: the ramp.
-    kind: as the rollout will be judged; None for a proportion if values are 0 and 1, else other.
-    """
-
-    population: Population
-    sign: int
-    tolerance: float
-    stages: tuple[Stage, ...]
-    alpha: float = 0.05
-    kind: Kind | None = None
-
-    def __post_init__(self) -> None:
-        tolerated_ratio(self.sign, self.tolerance)
-        if not self.stages:
-            raise ValueError("stages must hold at least one stage")
-        if self.population.mean <= 0:
-            raise ValueError("population must have a mean above 0 for a relative tolerance")
-
-    @property
-    def judged_as(self) -> Kind:
-        if self.kind is not None:
-            return self.kind
-        is_binary = set(self.population.values) <= {0.0, 1.0}
-        return Kind.PROPORTION if is_binary else Kind.OTHER
-
-    @property
-    def ratio(self) -> float:
-        return tolerated_ratio(self.sign, self.tolerance)
-
-    @property
-    def looks(self) -> int:
-        return sum(stage.looks for stage in self.stages)
 
 
 class Simulated(NamedTuple):
@@ -143,70 +104,6 @@ def operating_characteristics(
         return blocked
     rng = np.random.default_rng(seed)
     return [_characteristic(plan, harm, replications, rng) for harm in harms]
-
-
-def never_ready(plan: Plan) -> Undecided | None:
-    """Why this plan cannot reach a verdict even by its deadline, or None if it can.
-
-    >>> from analysis.populations import proportion
-    >>> never_ready(Plan(proportion(0.001), 1, 0.2, (Stage(10, 100),))).reason
-    'only about 1 of the 20 independent events a verdict needs can be expected by the deadline'
-    """
-    found = expected_share(plan)
-    least = LEAST_PER_ARM[plan.judged_as]
-    have = {
-        LEAST_EFFECTIVE: (float(found.effective), "independent events a verdict needs"),
-        least: (float(found.min_arm), "events that the smaller arm must expect"),
-    }
-    if plan.judged_as is Kind.PROPORTION:
-        have[-LEAST_NON_EVENTS] = (float(found.min_non_events), "customers without the event")
-    for needed, (expected, what) in have.items():
-        if expected < abs(needed):
-            return Undecided(
-                f"only about {expected:.0f} of the {abs(needed):.0f} {what} can be expected"
-                " by the deadline",
-                "a longer plan, more traffic, or a metric that happens more often",
-            )
-    return None
-
-
-def expected_share(plan: Plan) -> Share:
-    """The statistic's information, burn-in and so on as expected at the deadline, no harm done.
-
-    >>> from analysis.populations import proportion
-    >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))
-    >>> round(float(expected_share(plan).min_arm))
-    101
-    """
-    units1 = np.array([stage.looks * stage.units_per_look * stage.share for stage in plan.stages])
-    units0 = np.array([float(stage.looks * stage.units_per_look) for stage in plan.stages]) - units1
-    mean, variance = plan.population.mean, plan.population.variance
-    arms = Arms(
-        units0,
-        units0 * mean,
-        units0 * variance,
-        units1,
-        units1 * mean,
-        units1 * variance,
-        units0.sum(),
-        units1.sum(),
-    )
-    return _share(plan, arms)
-
-
-def planned_information(plan: Plan) -> float:
-    """Information at the deadline, to pace the spending by; see `spending.Spending`.
-
-    >>> from analysis.populations import proportion
-    >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))
-    >>> round(planned_information(plan), 1)
-    55.0
-    """
-    return float(expected_share(plan).information)
-
-
-def _share(plan: Plan, arms: Arms) -> Share:
-    return share(arms, kind=plan.judged_as, sign=plan.sign, ratio=plan.ratio, safe=False)
 
 
 def _characteristic(
@@ -267,7 +164,7 @@ def simulate(
         for _ in range(stage.looks):
             sums.add(place, plan.population.draw(rng, np.full(replications, units0)), units0, 0)
             sums.add(place, treatment.draw(rng, np.full(replications, units1)), units1, 1)
-            found = _share(plan, sums.arms())
+            found = share_of_plan(plan, sums.arms())
             r.append(found.r)
             information.append(found.information)
             ready.append(is_ready(plan.judged_as, found))

@@ -32,7 +32,8 @@ class Spending:
     planned: information at the deadline; only paces the spending, so 0.3 to 3 times the truth
     is harmless. None: no deadline is known, and the reserve has all of alpha.
     boundary: what the evidence must exceed at this look by the plan; infinite before the first
-    look, between spendings, and after the deadline.
+    look, between spendings, and after the deadline. Looks may come at any time, and the deadline
+    may move before it is reached, but only for reasons blind to how events split.
     reserve: what it must exceed at any look. looks: looks that counted. spent: alpha spent.
 
     >>> spending = Spending(0.05, planned=60)
