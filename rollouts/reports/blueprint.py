@@ -31,3 +31,13 @@ def _condition(held: Any) -> str:
 @bp.app_template_filter("flag_value")
 def _flag_value(held: Any) -> str:
     return rule_words.value(held)
+
+
+@bp.app_template_filter("rule_words")
+def _rule_words(rule: Any) -> rule_words.RuleWords:
+    return rule_words.rule_words(rule)
+
+
+@bp.app_template_filter("field_words")
+def _field_words(name: str) -> str:
+    return words.field_words(name)

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from rollouts.accounts.model import Role
 from rollouts.errors import NotFound
 from rollouts.reports import asked, catalogue_pages, deed_pages, home, paper, service
+from rollouts.reports import editor_pages as editor_pages
 from rollouts.reports.blueprint import bp
 from rollouts.reports.home import Wanted
 from rollouts.reports.tables import to_csv

@@ -80,3 +80,15 @@ def unit_words(attribute: str) -> tuple[str, str]:
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare).replace("_", " ").replace("-", " ")
     one = spaced.lower().strip() or "customer"
     return one, one[:-1] + "ies" if one.endswith("y") and one[-2:-1] not in "aeiou" else f"{one}s"
+
+
+def field_words(name: str) -> str:
+    """A form's field for people: "rules.1.value" gives "Rule 2, value"."""
+    parts = ["rule"] if name.startswith("rules.") else []
+    for part in name.removeprefix("rules.").replace("_", " ").split("."):
+        number = part.isdigit()
+        if number and parts:
+            parts[-1] = f"{parts[-1]} {int(part) + 1}"
+        else:
+            parts.append(part)
+    return ", ".join(parts).capitalize()

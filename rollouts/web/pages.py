@@ -17,7 +17,7 @@ from rollouts.web.access import required_of
 from rollouts.web.context import find_actor, now
 
 STATIC = Path(__file__).parent / "static"
-SHEETS = ("tokens.css", "base.css", "parts.css", "narrow.css")
+SHEETS = ("tokens.css", "base.css", "parts.css", "forms.css", "narrow.css")
 
 # Shown only where the endpoint exists, so a page that is not there is never offered.
 NAVIGATION = (
@@ -25,6 +25,7 @@ NAVIGATION = (
     ("reports.flags", "Flags"),
     ("reports.metrics", "Metrics"),
     ("reports.audit", "Audit"),
+    ("reports.method", "Method"),
     ("documentation.page", "API"),
 )
 
