@@ -20,11 +20,10 @@ from rollouts.ingest.understand import Understood, hasher_of_units, understand
 from rollouts.ledger.adopt import adopt, list_behind
 from rollouts.ledger.apply import apply
 from rollouts.ledger.bulk import fetch_in, table_of, upsert
-from rollouts.ledger.catalogue import Catalogue
+from rollouts.ledger.current import current_catalogue
 from rollouts.ledger.model import Folded
 from rollouts.ledger.resolve import Resolver
 from rollouts.ledger.store import LedgerStateRow, SeenMessageRow
-from rollouts.lifecycle.measured import list_measured
 
 log = structlog.get_logger()
 
@@ -50,11 +49,11 @@ def fold(db: Database, journal: Journal, *, unit_key: bytes, limit_events: int) 
 def adopt_plans(db: Database) -> None:
     """Bring the sums to the plans as they are now, where no event has done so already."""
     with db.reading() as session:
-        if not list_behind(session, Catalogue(list_measured(session))):
+        if not list_behind(session, current_catalogue(session)):
             return
     with _collector_paused(), db.transaction() as session:
         _locked_state(session)
-        adopt(session, Catalogue(list_measured(session)))
+        adopt(session, current_catalogue(session))
 
 
 def find_offset(session: Session) -> int:
@@ -154,7 +153,7 @@ def _locked_state(session: Session) -> LedgerStateRow:
 
 def _count(session: Session, state: LedgerStateRow, read: Sequence[Read], unit_key: bytes) -> None:
     # The rollouts are read after the frames: whatever a unit was exposed to had started by then.
-    catalogue = Catalogue(list_measured(session))
+    catalogue = current_catalogue(session)
     adopt(session, catalogue)
     known = _known(session, read)
     resolver = Resolver(catalogue, hasher_of_units(unit_key), known)

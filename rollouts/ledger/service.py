@@ -19,8 +19,9 @@ from rollouts.ingest.model import to_us
 from rollouts.ingest.understand import hasher_of_units
 from rollouts.ledger import adopt, folding, pruning, reading, recent
 from rollouts.ledger.before import before_and_after
-from rollouts.ledger.catalogue import Catalogue, Counting
+from rollouts.ledger.catalogue import Counting
 from rollouts.ledger.crossing import crossed_by_variation
+from rollouts.ledger.current import current_catalogue
 from rollouts.ledger.distributions import histograms, times
 from rollouts.ledger.maturity import matured_sums
 from rollouts.ledger.model import Folded, Sums
@@ -104,7 +105,7 @@ def verify(session: Session) -> list[str]:
     A rollout whose plan moved on since the last event is left out until the next one.
     """
     found = []
-    catalogue = Catalogue(list_measured(session))
+    catalogue = current_catalogue(session)
     behind = adopt.list_behind(session, catalogue)
     for counting in catalogue.countings.values():
         if counting.id in behind:
@@ -128,7 +129,7 @@ def list_recent(
     units: set[int] = set()
     if unit:
         number = hasher_of_units(unit_key)
-        attributes = Catalogue(list_measured(session)).attributes
+        attributes = current_catalogue(session).attributes
         units = {number(attribute, unit) for attribute in attributes}
     return recent.list_recent(
         session, limit=limit, before_id=before_id, units=sorted(units), rollout=rollout

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from rollouts.ingest.model import Frame, Source
 from rollouts.lifecycle.model import State
+from rollouts.lifecycle.plan import plan_hash
 from rollouts.lifecycle.store import AllocationRow, PlanRow, RolloutRow
 from rollouts.metrics.codec import to_dict
 from rollouts.metrics.model import Aggregation, Definition, Direction, Filter, Operator, Selector
@@ -109,7 +110,7 @@ def lock_plan(
             rollout_id=rollout_id,
             version=version,
             body=body,
-            hash="0" * 64,
+            hash=plan_hash(body),
             locked_at=START,
             locked_by="ann",
         )
