@@ -12,12 +12,15 @@ from typing import Any
 
 import rich_click as click
 from click.exceptions import Exit
-from rich.console import Console
 from rich.table import Table
 
 from rollouts import __version__
+from rollouts.accounts.command_line import keys, users
 from rollouts.config import PREFIX, Settings
+from rollouts.console import err, out
 from rollouts.errors import RolloutsError
+from rollouts.flags.code_commands import code_refs
+from rollouts.flags.commands import flags
 
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.SHOW_ARGUMENTS = True
@@ -25,18 +28,17 @@ click.rich_click.COMMAND_GROUPS = {
     "rollouts": [
         {"name": "See it", "commands": ["demo", "analyze"]},
         {"name": "Run it", "commands": ["up", "serve", "worker", "migrate"]},
-        {"name": "Look after it", "commands": ["doctor", "settings", "link", "key", "verify"]},
-        {"name": "Flags", "commands": ["flags"]},
+        {"name": "Flags", "commands": ["flags", "code-refs"]},
+        {"name": "Look after it", "commands": ["doctor", "settings", "verify"]},
+        {"name": "Who may come in", "commands": ["link", "users", "keys"]},
     ]
 }
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rollouts")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Decide, from evidence, whether a change to the customer's experience stays.
 
     Flags gate the change, outcomes come in on every channel, statistics say whether it works,
@@ -44,6 +46,11 @@ def cli() -> None:
 
     New here? Run `rollouts demo`. Settings are `ROLLOUTS_*` variables: `rollouts settings`.
     """
+    context.obj = running_parts
+
+
+for group in (flags, code_refs, users, keys):
+    cli.add_command(group)
 
 
 def main() -> None:
@@ -244,27 +251,6 @@ def link(name: str) -> None:
         user = accounts.get_user(session, name)
         token = accounts.create_link(session, user, actor=OPERATOR, now=parts.now())
         out.print(accounts.link_address(parts.settings, token), soft_wrap=True)
-
-
-@cli.command()
-@click.argument("name")
-@click.option(
-    "--role",
-    type=click.Choice(["reader", "editor", "admin"]),
-    default="editor",
-    show_default=True,
-    help="What the key may do; each role includes the ones before it.",
-)
-def key(name: str, role: str) -> None:
-    """Make an API key and print it, this once."""
-    from rollouts.accounts import service as accounts
-    from rollouts.accounts.model import OPERATOR, Role
-
-    with running_parts() as parts, parts.db.transaction() as session:
-        issued = accounts.create_api_key(
-            session, name=name, role=Role(role), actor=OPERATOR, now=parts.now()
-        )
-        out.print(issued.text, soft_wrap=True)
 
 
 @cli.command()

@@ -15,6 +15,7 @@ from rollouts.errors import Fault, Invalid
 from rollouts.flags import connection_api as connection_api
 from rollouts.flags import group_api as group_api
 from rollouts.flags import import_api as import_api
+from rollouts.flags import insight_api as insight_api
 from rollouts.flags import service
 from rollouts.flags.blueprint import FLAGS, bp
 from rollouts.flags.bodies import (
@@ -35,9 +36,11 @@ from rollouts.flags.bodies import (
 )
 from rollouts.flags.changing import changing, previewing
 from rollouts.flags.differences import differences
+from rollouts.flags.insight_api import show_reference
 from rollouts.flags.model import Flag
 from rollouts.flags.revisions import changes_of, show_difference
 from rollouts.flags.rule_json import dump_flag
+from rollouts.flags.staleness import list_code_references
 from rollouts.flags.store import RevisionRow
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading
@@ -85,7 +88,10 @@ def create_flag(body: NewFlagBody) -> Response:
 def get_flag(path: KeyPath) -> Response:
     """A flag in all environments; the ETag holds the revision that an edit must name."""
     with reading() as session:
-        return _shown(service.get_flag(session, path.key))
+        flag = service.get_flag(session, path.key)
+        rows = list_code_references(session, path.key)
+    mentions = [show_reference(row) for row in rows]
+    return answer({**show_flag(flag), "code_references": mentions}, flag.revision)
 
 
 @bp.patch("/flags/<key>", summary="Change a flag", tags=TAGS)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Response
 from pydantic import Field, JsonValue
 
 from rollouts.accounts.model import Role
-from rollouts.errors import Fault, Invalid
 from rollouts.flags.blueprint import ENVIRONMENTS, bp
 from rollouts.flags.bodies import Body, KeyPath, PreviewQuery, answer
 from rollouts.flags.changing import changing, previewing
-from rollouts.flags.importing import OnConflict, import_growthbook
+from rollouts.flags.importing import OnConflict, check_sections, import_growthbook
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now
 
@@ -40,17 +37,6 @@ class PayloadBody(Body):
     def check(self) -> None:
         """Refuse what no flag can hold."""
         check_sections(self.model_dump(include={"experiments", "contextualBandits"}))
-
-
-def check_sections(payload: dict[str, Any]) -> None:
-    """Refuse parts of a payload that are no flags and no saved groups."""
-    found = tuple(
-        Fault(name, "cannot be kept: take it out first")
-        for name in ("experiments", "contextualBandits", "encryptedFeatures")
-        if payload.get(name)
-    )
-    if found:
-        raise Invalid(f"The payload's {found[0].where} cannot be kept.", faults=found)
 
 
 @bp.post("/environments/<key>/import/growthbook", summary="Import flags", tags=[ENVIRONMENTS])

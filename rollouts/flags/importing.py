@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from rollouts.accounts.model import Actor
-from rollouts.errors import Conflict, Fault
+from rollouts.errors import Conflict, Fault, Invalid
 from rollouts.flags import environment_store
 from rollouts.flags.bulk import Change, change_all, in_environment
 from rollouts.flags.changes import list_flags
@@ -73,6 +73,17 @@ def import_growthbook(
         session, flags, groups, action="flag.imported", actor=actor, now=now, reason=reason
     )
     return Imported(done, read.notes, len(flags) + len(groups) - len(done))
+
+
+def check_sections(payload: Mapping[str, Any]) -> None:
+    """Refuse parts of a payload that are no flags and no saved groups."""
+    found = tuple(
+        Fault(name, "cannot be kept: take it out first")
+        for name in ("experiments", "contextualBandits", "encryptedFeatures")
+        if payload.get(name)
+    )
+    if found:
+        raise Invalid(f"The payload's {found[0].where} cannot be kept.", faults=found)
 
 
 def _merged(read: Flag, held: Flag | None, environment: str) -> Flag:

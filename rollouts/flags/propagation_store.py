@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import String, delete, select
+from sqlalchemy import String, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rollouts.db import Base
+from rollouts.flags.environment_store import ConnectionRow, EnvironmentRow
 from rollouts.flags.propagation import Reach
 
 ALIVE = timedelta(seconds=30)  # a process that told nothing for longer knows no clients any more
@@ -74,3 +75,15 @@ def _with(sum_so_far: Reach | None, row: PropagationRow) -> Reach:
         n_reached=sum_so_far.n_reached + one.n_reached,
         seconds=max(times, default=None),
     )
+
+
+def clients_seen(session: Session) -> dict[str, datetime]:
+    """When clients of each environment were last known, by its key; within the time that is kept."""
+    query = (
+        select(EnvironmentRow.key, func.max(PropagationRow.told_at))
+        .join(ConnectionRow, ConnectionRow.environment_id == EnvironmentRow.id)
+        .join(PropagationRow, PropagationRow.client_key == ConnectionRow.client_key)
+        .where(PropagationRow.n_known > 0)
+        .group_by(EnvironmentRow.key)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rollouts.db import Base, BigId
 from rollouts.flags import propagation_store as propagation_store
+from rollouts.flags import reference_store as reference_store
 from rollouts.flags import sticky_store as sticky_store
 from rollouts.flags.environment_store import (
     find_environment,

@@ -1,0 +1,109 @@
+"""What engineers ask of flags over HTTP: who gets what and why, what could go, where it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from pydantic import Field, JsonValue
+
+from rollouts.accounts.model import Role
+from rollouts.flags.blueprint import FLAGS, bp
+from rollouts.flags.bodies import Body, KeyPath, answer
+from rollouts.flags.reference_store import CodeReferenceRow
+from rollouts.flags.simulating import simulate
+from rollouts.flags.staleness import Stale, list_stale, put_code_references
+from rollouts.web.access import requires
+from rollouts.web.context import current_actor, now, reading, transaction
+
+TAGS = [FLAGS]
+
+
+class SimulateBody(Body):
+    """A user, and where."""
+
+    environment: str = Field("production", max_length=200)
+    attributes: dict[str, JsonValue] = Field(description="The user as an SDK would describe them.")
+
+
+class StaleQuery(Body):
+    """How long is long."""
+
+    days: int = Field(30, ge=1, le=3650, description="Days without edits or clients.")
+
+
+class ReferenceBody(Body):
+    """One line of a file."""
+
+    file: str = Field(min_length=1, max_length=1_000)
+    line: int = Field(ge=1, le=10**9)
+
+
+class ReferencesBody(Body):
+    """All that a scan of one branch found of one flag."""
+
+    repository: str = Field(min_length=1, max_length=200)
+    branch: str = Field("main", min_length=1, max_length=200)
+    references: list[ReferenceBody] = Field(max_length=1_000)
+
+
+@bp.post("/flags/<key>/simulate", summary="Who gets what and why", tags=TAGS)
+@requires(Role.READER)
+def simulate_flag(path: KeyPath, body: SimulateBody) -> Response:
+    """What a user gets, and of each rule whether it concerns them and why."""
+    with reading() as session:
+        found = simulate(session, path.key, body.environment, dict(body.attributes), now=now())
+    return answer(found.to_json())
+
+
+@bp.get("/stale-flags", summary="Flags that could go", tags=TAGS)
+@requires(Role.READER)
+def list_stale_flags(query: StaleQuery) -> Response:
+    """Flags that no longer decide anything, with reasons, and where to take them out.
+
+    Flags with the tag `permanent` are left out.
+    """
+    with reading() as session:
+        found = list_stale(session, days=query.days, now=now())
+        return answer({"items": [_show_stale(item) for item in found]})
+
+
+@bp.post("/flags/<key>/code-references", summary="Say where it is used", tags=TAGS)
+@requires(Role.EDITOR)
+def put_references(path: KeyPath, body: ReferencesBody) -> Response:
+    """Replace what is known of a flag's mentions in one branch of one repository."""
+    found = [(item.file, item.line) for item in body.references]
+    with transaction() as session:
+        rows = put_code_references(
+            session,
+            path.key,
+            body.repository,
+            body.branch,
+            found,
+            actor=current_actor(),
+            now=now(),
+        )
+        return answer({"code_references": [show_reference(row) for row in rows]})
+
+
+def _show_stale(item: Stale) -> dict[str, Any]:
+    return {
+        "key": item.flag.key,
+        "owner": item.flag.owner,
+        "tags": list(item.flag.tags),
+        "updated_at": item.flag.updated_at,
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in item.reasons],
+        "removal": item.removal,
+        "code_references": [show_reference(row) for row in item.references],
+    }
+
+
+def show_reference(row: CodeReferenceRow) -> dict[str, Any]:
+    """A mention as the API shows it."""
+    return {
+        "repository": row.repository,
+        "branch": row.branch,
+        "file": row.file,
+        "line": row.line,
+        "scanned_at": row.scanned_at,
+    }
