@@ -5,8 +5,8 @@ Everything is computed from how many units have each value. The low and the high
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import exp, log, sqrt
+from dataclasses import dataclass, replace
+from math import exp, isfinite, log, sqrt
 
 import numpy as np
 from scipy.special import fdtrc
@@ -14,7 +14,15 @@ from scipy.special import fdtrc
 from analysis import mean
 from analysis.effect import Effect, Finding, Scale, Undecided
 from analysis.histogram import Histogram
-from analysis.inputs import CONSTANT, check_level, fixed_effect, t_p_value, t_quantile, too_few
+from analysis.inputs import (
+    BROKEN,
+    CONSTANT,
+    check_level,
+    fixed_effect,
+    t_p_value,
+    t_quantile,
+    too_few,
+)
 from analysis.multiplicity import holm
 from analysis.noninferiority import p_values
 
@@ -57,6 +65,28 @@ def spread(control: Histogram, treatment: Histogram, *, level: float = 0.95) -> 
         method="ratio of mean distances from the median",
         assumptions=(INDEPENDENT,),
     )
+
+
+def spread_difference(
+    control: Histogram, treatment: Histogram, *, level: float = 0.95
+) -> Effect | Undecided:
+    """Treatment's mean distance from its own median minus control's, in the metric's unit.
+
+    As `spread`, on the absolute scale, by Welch's t.
+
+    >>> effect = spread_difference(Histogram.of(range(50)), Histogram.of(range(0, 100, 2)))
+    >>> effect.estimate, round(effect.low, 2), round(effect.high, 2)
+    (12.5, 7.91, 17.09)
+    """
+    check_level(level)
+    if (refused := _refused(control, treatment)) is not None:
+        return refused
+    distances = _from_median(control).summary, _from_median(treatment).summary
+    found = mean.difference(*distances, level=level)
+    if isinstance(found, Undecided):
+        return found
+    how = "difference of mean distances from the median, Welch's t interval"
+    return replace(found, method=how, assumptions=(INDEPENDENT,))
 
 
 def brown_forsythe_p_value(control: Histogram, treatment: Histogram) -> float | Undecided:
@@ -194,6 +224,9 @@ def _refused(control: Histogram, treatment: Histogram) -> Undecided | None:
     for name, arm in (("control", control), ("treatment", treatment)):
         if arm.n < FEWEST:
             return too_few(name, arm.n, FEWEST)
-        if arm.summary.centred == 0:
+        summary = arm.summary
+        if not isfinite(summary.squares):
+            return BROKEN
+        if summary.centred == 0:
             return NO_SPREAD
     return None

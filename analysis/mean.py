@@ -3,13 +3,14 @@
 The variance of a value is the sample variance, with n - 1.
 """
 
-from math import exp, log, sqrt
+from math import exp, isfinite, log, sqrt
 from typing import Literal
 
 from analysis.effect import Effect, Scale, Undecided
 from analysis.inputs import (
     CONSTANT,
     NO_BASELINE,
+    UNBOUNDED,
     check_level,
     fixed_effect,
     t_p_value,
@@ -118,7 +119,12 @@ def relative_of(
     if limits[0].low <= 0:
         return NO_BASELINE
     ratio = means[1] / means[0]
-    plain = (ratio**2 * variances[0] / means[0] ** 2, variances[1] / means[0] ** 2)
+    plain = (
+        ratio * ratio * variances[0] / means[0] / means[0],
+        variances[1] / means[0] / means[0],
+    )
+    if not isfinite(sum(plain)):
+        return UNBOUNDED
     if sum(plain) == 0:  # a treatment without spread is at zero, or control has none either
         return ALL_ZERO if ratio == 0 else CONSTANT
     degrees = welch_degrees(plain, units)

@@ -136,7 +136,7 @@ def p_value(x0: int, n0: int, x1: int, n1: int) -> float:
             odds = (n1 - j) * (x0 + x1 - j) / ((j + 1) * (n0 - x0 - x1 + j + 1))
             term *= odds if step > 0 else 1 / odds
             total += term
-            if term < total * 1e-17:
+            if term <= total * 1e-17:
                 break
         tails.append(total)
     return min(1.0, 2 * min(tails))

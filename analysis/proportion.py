@@ -4,7 +4,7 @@ A unit's value is 1 or 0, so its sum and its sum of squares are both the number 
 variance of a proportion is p(1 - p) / n, not the sample variance with n - 1.
 """
 
-from math import inf, sqrt
+from math import sqrt
 
 from analysis import melded, score
 from analysis.effect import Effect, Scale, Undecided
@@ -127,9 +127,10 @@ def needs_exact(x0: int, n0: int, x1: int, n1: int) -> bool:
 
 
 def _effective(events: int, n: int) -> float:
-    """The number of rare events whose count would be as skewed: np(1-p) / (1-2p)^2."""
+    """The number of rare events whose count would be as skewed: np(1-p) / (1-2p)^2; at most n."""
     share = events / n
-    return inf if share == 0.5 else events * (1 - share) / (1 - 2 * share) ** 2
+    skew = (1 - 2 * share) ** 2
+    return min(events * (1 - share) / skew, n) if skew else n
 
 
 def _refused(control: Summary, treatment: Summary, level: float) -> Undecided | None:

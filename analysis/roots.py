@@ -32,8 +32,8 @@ def near_linear_root(
         if at == (high if value < 0 else low):
             return at  # the curve does not cross before the end of its domain
         low, high = (at, high) if value < 0 else (low, at)
-        ahead = value * pace if isfinite(value) else (4 * run if value > 0 else -4 * run)
-        following = at - ahead
+        stride = 4 * run  # not further than that on the word of a slope
+        following = at - max(min(value * pace, stride), -stride)
         if not low < following < high:
             end = high if value < 0 else low
             following = end if end in ends else (low + high) / 2

@@ -66,6 +66,19 @@ def test_no_spread_and_too_few_units_are_told():
         assert "only 3 units" in compare(Histogram.of([1, 2, 3]), good).reason
 
 
+@given(units, units)
+def test_spread_in_the_metrics_own_unit(control, treatment):
+    """Doubling every value doubles the difference; swapping turns it round."""
+    effect = dispersion.spread_difference(Histogram.of(control), Histogram.of(treatment))
+    assume(effect)
+    double = dispersion.spread_difference(
+        *(Histogram.of(2 * v + 1 for v in a) for a in (control, treatment))
+    )
+    assert (double.low, double.high) == pytest.approx((2 * effect.low, 2 * effect.high), abs=1e-9)
+    back = dispersion.spread_difference(Histogram.of(treatment), Histogram.of(control))
+    assert (back.low, back.high) == pytest.approx((-effect.high, -effect.low), abs=1e-9)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["normal", "exponential", "uniform"])
 def test_intervals_cover_whatever_the_shape(family):
