@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from flask import Response, redirect, render_template, url_for
+from flask import Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from rollouts.accounts.model import Role
 from rollouts.errors import NotFound
-from rollouts.reports import asked, catalogue_pages, deed_pages, home, paper, service
+from rollouts.lifecycle.plan import Draft
+from rollouts.reports import (
+    asked,
+    catalogue_pages,
+    deed_pages,
+    forecasts,
+    home,
+    method_pages,
+    paper,
+    service,
+)
 from rollouts.reports import editor_pages as editor_pages
 from rollouts.reports.blueprint import bp
 from rollouts.reports.home import Wanted
@@ -16,7 +26,7 @@ from rollouts.web import json_bytes
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading, runtime
 
-__all__ = ["bp", "catalogue_pages", "deed_pages"]
+__all__ = ["bp", "catalogue_pages", "deed_pages", "editor_pages", "method_pages"]
 LOOKS_A_PAGE = 25
 
 
@@ -87,7 +97,13 @@ def show_plan(key: str) -> str:
     """What was settled before the first customer."""
     with reading() as session:
         page = service.get_plan(session, key)
-    return render_template("reports/plan.html", tab="Plan", rollout=page.head, page=page)
+    return render_template(
+        "reports/plan.html",
+        tab="Plan",
+        rollout=page.head,
+        page=page,
+        forecast=None if page.head.ended_at else _forecast(key, page.draft),
+    )
 
 
 @bp.get("/rollouts/<key>/history", endpoint="history")
@@ -99,6 +115,18 @@ def show_history(key: str) -> str:
         page = service.get_history(session, key, before=before, limit=LOOKS_A_PAGE)
     return render_template(
         "reports/history.html", tab="History", rollout=page.head, page=page, before=before
+    )
+
+
+def _forecast(key: str, draft: Draft) -> forecasts.ForecastPage:
+    parts = runtime()
+    return forecasts.get_forecast(
+        parts.db,
+        key,
+        draft,
+        request.args,
+        look_seconds=parts.settings.look_interval_seconds,
+        now=now(),
     )
 
 

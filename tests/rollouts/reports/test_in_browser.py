@@ -24,6 +24,8 @@ PATHS = (
     "/flags/guided-returns",
     "/catalogue/contacts",
     "/audit",
+    "/method",
+    "/rollouts/guided-returns/plan?mean.contacts=0.075&mean.returned=0.3",
 )
 
 pytestmark = pytest.mark.browser

@@ -1,0 +1,149 @@
+"""The page "How we measure": every number from the benchmark's output, every method reachable."""
+
+import json
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from rollouts.db import Database
+from rollouts.reports import method, method_words
+from rollouts.results import shown
+from rollouts.web import formatting as say
+from tests.benchmarks.for_the_page import shortened
+from tests.rollouts.reports import shop
+from tests.rollouts.reports.shop import text_of
+
+
+def raw(**over) -> dict:
+    """A benchmark's output: two situations, ours and a rival's."""
+    rows, misses = [], []
+    for situation, at_limit in (("one", 0.031), ("2 %, ramp, drift", 0.044)):
+        for rule, factor in (("share test", 1.0), *((name, 7.0) for name in method.NAMES)):
+            for multiple, stopped in ((0.0, 0.001), (1.0, at_limit), (2.0, 0.123), (4.0, 0.139)):
+                rows.append(
+                    {
+                        "situation": situation,
+                        "rule": rule,
+                        "multiple": multiple,
+                        "alpha": 0.05,
+                        "stopped": min(stopped * factor, 1.0),
+                        "error": 0.001,
+                        "treated": 1234.5,
+                        "over_bound": 1.37 if multiple > 1 else None,
+                    }
+                )
+        misses += [
+            {
+                "situation": situation,
+                "multiple": multiple,
+                "alpha": 0.05,
+                "low": 0.041,
+                "high": 0.052,
+                "safe": 0.033 if multiple else None,
+                "budget_low": 0.02,
+                "budget_high": 0.03,
+            }
+            for multiple in (0.0, 1.0)
+        ]
+    return {"replications": 400, "rows": rows, "misses": misses} | over
+
+
+def test_the_page_states_when_how_and_how_surely_it_was_measured(client: FlaskClient):
+    """Date, replications, command and Monte-Carlo error stand before the first figure."""
+    page = text_of(client.get("/method"))
+    held = json.loads(method.FILE.read_text())
+
+    assert say.day(held["made_on"], year=True) in page
+    assert f"{held['replications']:,} rollouts for each situation" in page
+    assert held["command"] in page
+    assert "known to within 1.4 points" in page or held["replications"] != 1000
+
+
+def test_every_figure_of_the_page_follows_the_file(
+    monkeypatch: pytest.MonkeyPatch, story: Database
+):
+    """Another benchmark gives another page: nothing is typed in by hand."""
+    other = method.measured_of(shortened(raw(), "2031-02-03"))
+    monkeypatch.setattr(method, "measured", lambda: other)
+    monkeypatch.setattr(method, "pictures", method.pictures.__wrapped__)
+    page = text_of(shop.make_app(story).test_client().get("/method"))
+
+    assert "3 Feb 2031" in page
+    assert "withdrawn in 3.1 to 4.4 % of simulated rollouts" in page
+    assert "caught in 12 %" in page
+    assert "at most 3.3 % of rollouts" in page
+    assert "at most 5.2 % of rollouts" in page
+    assert "--replications 400" in page
+
+
+def test_our_rule_keeps_its_promise_in_the_kept_figures():
+    """In no situation withdrawn more often than promised, beyond what chance explains."""
+    held = method.measured()
+
+    for item in held.situations:
+        error = 3 * (item.alpha * (1 - item.alpha) / held.replications) ** 0.5
+        assert item.at_limit <= item.alpha + error, item.name
+    assert held.ours.at_limit.high <= method.PROMISED + held.error
+
+
+def test_rivals_rules_stand_beside_ours_with_what_they_cost(client: FlaskClient):
+    """Each rule has its span of false stops; a broken one has no fair cost."""
+    held = method.measured()
+    page = text_of(client.get("/method"))
+    repeated = next(rule for rule in held.rules if rule.name == "Ordinary test, repeated")
+
+    assert held.rules[0].is_ours
+    assert repeated.at_limit.low > 3 * method.PROMISED
+    assert repeated.over_bound == say.NONE
+    for rule in held.rules:
+        assert rule.name in page
+        assert rule.at_limit.words.replace(say.NBSP, " ") in page
+
+
+def test_every_method_has_a_line_its_assumptions_and_a_statement(client: FlaskClient):
+    """What anyone can read stands open; the full statement is one click away."""
+    page = client.get("/method").get_data(as_text=True)
+
+    for item in method_words.METHODS:
+        assert f'id="{item.anchor}"' in page
+        for text in (item.line, item.assumes, item.statement, item.source):
+            assert len(text) > 20
+    assert page.count("The full statement") == len(method_words.METHODS)
+    anchors = [item.anchor for item in method_words.METHODS]
+    assert len(set(anchors)) == len(anchors)
+
+
+@pytest.mark.parametrize(
+    ("name", "anchor"),
+    [
+        (shown.METHOD, "stop-loss"),
+        ("share test inverted, valid at every look", "interval"),
+        ("difference of means in strata, t as normal, valid at every look", "absolute"),
+        (
+            "Mann-Whitney; the interval is widened so that it holds however often one looks",
+            "other-kinds",
+        ),
+        ("something new", "methods"),
+    ],
+)
+def test_a_reports_method_leads_to_its_place(name: str, anchor: str):
+    """From the method that a snapshot names to where it is explained."""
+    assert method_words.anchor_of(name) == anchor
+
+
+def test_charts_are_drawn_in_three_widths_without_style_or_script(client: FlaskClient):
+    """The content policy lets them pass, and readers of screens have the tables."""
+    page = client.get("/method").get_data(as_text=True)
+
+    for size in ("wide", "half", "phone"):
+        assert page.count(f'class="chart chart-{size}"') == 2
+    assert not re.search(r"<[^>]+ style=", page)
+    assert "NaN" not in page
+
+
+def test_the_method_is_in_the_navigation(client: FlaskClient):
+    """One word among the main places."""
+    page = client.get("/method").get_data(as_text=True)
+
+    assert re.search(r'<a href="/method" aria-current="page">Method</a>', page)
