@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from analysis.effect import Undecided
-from analysis.histogram import Histogram
-from analysis.rows import Times
 from analysis.srm import srm_p_value
 from rollouts.ledger import service as ledger
 from rollouts.ledger.service import Sums
 from rollouts.lifecycle import service as lifecycle
-from rollouts.lifecycle.measured import MeasuredMetric
 from rollouts.lifecycle.plan import Draft, canonical, draft_from_dict
 from rollouts.lifecycle.store import PlanRow, RolloutRow
-from rollouts.metrics.codec import from_dict
-from rollouts.metrics.model import Statistic
 from rollouts.results import store
 from rollouts.results.evidence import Seen, checks_of, evidence_shown
 from rollouts.results.feeding import STATE, feed_checks, remember
+from rollouts.results.gather import volume, work_of
 from rollouts.results.measure import measure_arm
 from rollouts.results.quality import quality_lines
 from rollouts.results.recommend import recommendation
 from rollouts.results.segments import by_segments
 from rollouts.results.split import always_p_value
 from rollouts.results.store import PointRow, SnapshotRow
-from rollouts.results.strata import Counted
-from rollouts.results.work import DAY, Measuring, MetricInPlan, Pace
+from rollouts.results.work import Measuring
 
 find_latest = store.find_latest
 list_latest = store.list_latest
@@ -41,9 +35,6 @@ list_snapshots = store.list_snapshots
 list_points = store.list_points
 
 BROKEN_SPLIT = 0.001  # the share of sound splits that would be called broken, however often seen
-STRETCHES = 28  # of the time before a silence, where the same time of earlier days is not known
-WEEK = 7
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +51,7 @@ def take_stock(session: Session, row: RolloutRow, *, kind: str, now: datetime) -
     plan = plans[-1]
     draft = draft_from_dict(plan.body)
     sums = ledger.sums(session, row.id)
-    work = _work(session, row, plan, draft, sums, now)
+    work = work_of(session, row, plan, draft, sums, kind, now)
     treatments = [n for n, item in enumerate(draft.variations) if item.key != draft.control]
     previous = store.find_latest(session, row.id)
     body: dict[str, Any] = {
@@ -100,7 +91,7 @@ def _add_trust(
 ) -> None:
     """Whether the look can be believed, line by line and in one grade; and what it speaks for."""
     places = range(len(work.draft.variations))
-    crossed = ledger.crossed_by_variation(session, row.id) if sums.crossed else {}
+    crossed = work.crossed() if sums.crossed else {}
     shares = [item.share for item in work.draft.variations]
     seen = Seen(
         units=_per_variation(work.draft, sums),
@@ -112,7 +103,7 @@ def _add_trust(
         feeds=feed_checks(
             work.last_event_at,
             work.states.get(STATE, {}),
-            lambda key, last_at, lag: _volume(session, row, work.metrics[key], last_at, lag),
+            lambda key, last_at, lag: volume(session, row, work.metrics[key], last_at, lag),
             now,
         ),
     )
@@ -121,26 +112,6 @@ def _add_trust(
     body["quality"] = quality_lines(body, checks)
     body["evidence"] = evidence_shown(checks)
     body["recommendation"] = recommendation(body, checks["split"], complete=is_complete)
-
-
-def _volume(
-    session: Session, row: RolloutRow, metric: MetricInPlan, last_at: datetime, lag: timedelta
-) -> list[int] | None:
-    """Earlier stretches as long as a silence: the same time of the last days, or else just before."""
-    for stretches, every in ((WEEK, DAY), (STRETCHES, lag)):
-        if lag <= every:
-            found = ledger.volume_before(
-                session,
-                row.environment_id,
-                metric.definition.events,
-                until=last_at,
-                length=lag,
-                stretches=stretches,
-                every=every,
-            )
-            if found is not None:
-                return found
-    return None
 
 
 def keep(session: Session, row: RolloutRow, stock: Stock, now: datetime) -> SnapshotRow:
@@ -157,98 +128,6 @@ def keep(session: Session, row: RolloutRow, stock: Stock, now: datetime) -> Snap
     store.save_states(session, row.id, look, stock.states)
     session.flush()
     return snapshot
-
-
-def _work(
-    session: Session, row: RolloutRow, plan: PlanRow, draft: Draft, sums: Sums, now: datetime
-) -> Measuring:
-    metrics = {
-        item["key"]: MetricInPlan(
-            item["key"], item["name"], item["metric_version_id"], from_dict(item["definition"])
-        )
-        for item in plan.body["metrics"]
-    }
-    counted = {
-        key: Counted(
-            sums.units,
-            {
-                (variation, stratum): held
-                for (version, variation, stratum), held in sums.by_metric.items()
-                if version == metric.version_id
-            },
-        )
-        for key, metric in metrics.items()
-    }
-    last = {
-        key: sums.last_event_at[metric.version_id]
-        for key, metric in metrics.items()
-        if metric.version_id in sums.last_event_at
-    }
-    allocations = lifecycle.list_allocations_of(session, [row.id]).get(row.id, [])
-    began_at = allocations[-1].at if allocations else now
-    return Measuring(
-        draft=draft,
-        metrics=metrics,
-        counted=counted,
-        last_event_at=last,
-        shares_by_stratum={place: item.share for place, item in enumerate(allocations)},
-        is_deadline=draft.deadline is not None and now >= draft.deadline,
-        pace=_pace(row, draft, sums, len(allocations) - 1, began_at, now),
-        units=_once(lambda metric: _units_of(session, row, metric, sums.data_at)),
-        matured=_once(lambda metric: _matured(session, row, metric, sums.data_at)),
-        before=_once(
-            lambda metric: ledger.before_and_after(
-                session,
-                row.id,
-                row.environment_id,
-                MeasuredMetric(metric.version_id, metric.key, metric.definition),
-            )
-        ),
-        states=store.load_states(session, row.id),
-    )
-
-
-def _once(find: Callable[[MetricInPlan], Found]) -> Callable[[MetricInPlan], Found]:
-    """Ask the store once for each metric, however many arms and checks want to know."""
-    held: dict[str, Found] = {}
-
-    def found(metric: MetricInPlan) -> Found:
-        if metric.key not in held:
-            held[metric.key] = find(metric)
-        return held[metric.key]
-
-    return found
-
-
-def _matured(
-    session: Session, row: RolloutRow, metric: MetricInPlan, data_at: datetime | None
-) -> Counted:
-    """The sums of customers whose window was complete when the data ended."""
-    if data_at is None:
-        return Counted({}, {})
-    cells = ledger.matured_sums(session, row.id, metric.version_id, metric.definition, data_at)
-    return Counted({cell: sums.n for cell, sums in cells.items()}, cells)
-
-
-def _pace(
-    row: RolloutRow, draft: Draft, sums: Sums, stratum: int, began_at: datetime, now: datetime
-) -> Pace:
-    return Pace(
-        units=sum(sums.units.values()),
-        planned_units=draft.planned_units,
-        lately=sum(n for (_, held), n in sums.units.items() if held == stratum),
-        during=now - began_at,
-        left=draft.deadline - now if draft.deadline is not None else None,
-        growth=draft.ramp[-1].share / draft.ramp[row.stage].share,
-    )
-
-
-def _units_of(
-    session: Session, row: RolloutRow, metric: MetricInPlan, data_at: datetime | None
-) -> Mapping[int, Histogram | Times]:
-    if metric.definition.statistic is Statistic.TIME:
-        return ledger.times(session, row.id, row.environment_id, metric.definition, data_at)
-    return ledger.histograms(session, row.id, metric.version_id, metric.definition)
 
 
 def _rollout(row: RolloutRow, draft: Draft) -> dict[str, Any]:
@@ -277,6 +156,7 @@ def _plan(plan: PlanRow, plans: list[PlanRow], draft: Draft) -> dict[str, Any]:
         "alpha": draft.alpha,
         "deadline": draft.deadline.isoformat() if draft.deadline else None,
         "planned_units": draft.planned_units,
+        "futility_floor": draft.futility_floor,
         "look_every_seconds": draft.look_every_seconds,
         "may_override": draft.may_override.value,
         "trust": plan.body["trust"],

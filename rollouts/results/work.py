@@ -92,6 +92,7 @@ class Measuring:
     units: Callable[[MetricInPlan], Mapping[int, Histogram | Times]]  # where sums say too little
     matured: Callable[[MetricInPlan], Counted]  # of customers whose window is complete
     before: Callable[[MetricInPlan], Mapping[int, PairSummary]]  # with the time before exposure
+    crossed: Callable[[], Mapping[int, int]]  # by the place of the variation seen first
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

@@ -1,0 +1,176 @@
+"""What a look works on, from the store: the plan's metrics with all that was counted for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from analysis.histogram import Histogram
+from analysis.rows import Times
+from analysis.summary import PairSummary
+from rollouts.ledger import service as ledger
+from rollouts.ledger.service import Sums
+from rollouts.lifecycle import service as lifecycle
+from rollouts.lifecycle.measured import MeasuredMetric
+from rollouts.lifecycle.plan import Draft
+from rollouts.lifecycle.store import PlanRow, RolloutRow
+from rollouts.metrics.codec import from_dict
+from rollouts.metrics.model import Statistic
+from rollouts.results import kept as kept_sums
+from rollouts.results import store
+from rollouts.results.kept import Kept
+from rollouts.results.strata import Counted
+from rollouts.results.work import DAY, Measuring, MetricInPlan, Pace
+
+STRETCHES = 28  # of the time before a silence, where the same time of earlier days is not known
+WEEK = 7
+Found = TypeVar("Found")
+
+
+def work_of(
+    session: Session,
+    row: RolloutRow,
+    plan: PlanRow,
+    draft: Draft,
+    sums: Sums,
+    kind: str,
+    now: datetime,
+) -> Measuring:
+    """All that one look needs; what is read unit by unit is asked for only when it is wanted."""
+    metrics = {
+        item["key"]: MetricInPlan(
+            item["key"], item["name"], item["metric_version_id"], from_dict(item["definition"])
+        )
+        for item in plan.body["metrics"]
+    }
+    counted = {
+        key: Counted(
+            sums.units,
+            {
+                (variation, stratum): held
+                for (version, variation, stratum), held in sums.by_metric.items()
+                if version == metric.version_id
+            },
+        )
+        for key, metric in metrics.items()
+    }
+    last = {
+        key: sums.last_event_at[metric.version_id]
+        for key, metric in metrics.items()
+        if metric.version_id in sums.last_event_at
+    }
+    allocations = lifecycle.list_allocations_of(session, [row.id]).get(row.id, [])
+    began_at = allocations[-1].at if allocations else now
+    states = store.load_states(session, row.id)
+    kept = Kept(
+        states.setdefault(kept_sums.STATE, {}), sum(sums.units.values()), now, kind == "final"
+    )
+    return Measuring(
+        draft=draft,
+        metrics=metrics,
+        counted=counted,
+        last_event_at=last,
+        shares_by_stratum={place: item.share for place, item in enumerate(allocations)},
+        is_deadline=draft.deadline is not None and now >= draft.deadline,
+        pace=_pace(row, draft, sums, len(allocations) - 1, began_at, now),
+        units=_once(lambda metric: _units_of(session, row, metric, sums.data_at)),
+        matured=_once(lambda metric: _matured(session, row, metric, sums.data_at, kept)),
+        before=_once(lambda metric: _before(session, row, metric, kept)),
+        crossed=lambda: _crossed(session, row, kept),
+        states=states,
+    )
+
+
+def volume(
+    session: Session, row: RolloutRow, metric: MetricInPlan, last_at: datetime, lag: timedelta
+) -> list[int] | None:
+    """Earlier stretches as long as a silence: the same time of the last days, or else just before."""
+    for stretches, every in ((WEEK, DAY), (STRETCHES, lag)):
+        if lag <= every:
+            found = ledger.volume_before(
+                session,
+                row.environment_id,
+                metric.definition.events,
+                until=last_at,
+                length=lag,
+                stretches=stretches,
+                every=every,
+            )
+            if found is not None:
+                return found
+    return None
+
+
+def _once(find: Callable[[MetricInPlan], Found]) -> Callable[[MetricInPlan], Found]:
+    """Ask the store once for each metric, however many arms and checks want to know."""
+    held: dict[str, Found] = {}
+
+    def found(metric: MetricInPlan) -> Found:
+        if metric.key not in held:
+            held[metric.key] = find(metric)
+        return held[metric.key]
+
+    return found
+
+
+def _units_of(
+    session: Session, row: RolloutRow, metric: MetricInPlan, data_at: datetime | None
+) -> Mapping[int, Histogram | Times]:
+    if metric.definition.statistic is Statistic.TIME:
+        return ledger.times(session, row.id, row.environment_id, metric.definition, data_at)
+    return ledger.histograms(session, row.id, metric.version_id, metric.definition)
+
+
+def _before(
+    session: Session, row: RolloutRow, metric: MetricInPlan, kept: Kept
+) -> dict[int, PairSummary]:
+    measured = MeasuredMetric(metric.version_id, metric.key, metric.definition)
+
+    def find() -> dict[tuple[int, int], PairSummary]:
+        held = ledger.before_and_after(session, row.id, row.environment_id, measured)
+        return {(variation, 0): sums for variation, sums in held.items()}
+
+    cells = kept.get(f"before/{metric.version_id}", find)
+    return {variation: sums for (variation, _), sums in cells.items()}
+
+
+def _crossed(session: Session, row: RolloutRow, kept: Kept) -> dict[int, int]:
+    def find() -> dict[tuple[int, int], PairSummary]:
+        held = ledger.crossed_by_variation(session, row.id)
+        return {(variation, 0): PairSummary(n) for variation, n in held.items()}
+
+    return {variation: held.n for (variation, _), held in kept.get("crossed", find).items()}
+
+
+def _matured(
+    session: Session,
+    row: RolloutRow,
+    metric: MetricInPlan,
+    data_at: datetime | None,
+    kept: Kept,
+) -> Counted:
+    """The sums of customers whose window was complete when the data ended."""
+    if data_at is None:
+        return Counted({}, {})
+    end_at = data_at
+    cells = kept.get(
+        f"matured/{metric.version_id}",
+        lambda: ledger.matured_sums(session, row.id, metric.version_id, metric.definition, end_at),
+    )
+    return Counted({cell: sums.n for cell, sums in cells.items()}, cells)
+
+
+def _pace(
+    row: RolloutRow, draft: Draft, sums: Sums, stratum: int, began_at: datetime, now: datetime
+) -> Pace:
+    return Pace(
+        units=sum(sums.units.values()),
+        planned_units=draft.planned_units,
+        lately=sum(n for (_, held), n in sums.units.items() if held == stratum),
+        during=now - began_at,
+        left=draft.deadline - now if draft.deadline is not None else None,
+        growth=draft.ramp[-1].share / draft.ramp[row.stage].share,
+    )
