@@ -69,7 +69,7 @@ class GroupText(_Closed):
     name: str = ""
     description: str = ""
     attribute: str = "id"
-    values: list[str | int | float] = Field(default_factory=list)
+    values: list[JsonValue] = Field(default_factory=list)
     condition: Condition | None = None
 
     def to_domain(self, key: str) -> SavedGroup:

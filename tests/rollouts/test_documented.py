@@ -1,8 +1,10 @@
 """What people meet is written down: routes, settings, commands, refusals."""
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import fields
 
+import click
 import pytest
 from flask import Flask
 
@@ -41,12 +43,22 @@ def test_every_setting_has_its_line():
 
 
 def test_every_command_has_its_line():
-    """`rollouts --help` is a pleasure to read."""
-    for name, command in cli.commands.items():
+    """`rollouts --help` is a pleasure to read, and so is that of every group in it."""
+    found = dict(iterate_commands(cli, "rollouts"))
+    assert {"rollouts up", "rollouts flags apply", "rollouts keys add"} <= found.keys()
+    for name, command in found.items():
         assert command.help, name
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 assert parameter.help, f"{name} {parameter.name}"
+
+
+def iterate_commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command below a group by its whole name."""
+    for word, command in group.commands.items():
+        yield f"{name} {word}", command
+        if isinstance(command, click.Group):
+            yield from iterate_commands(command, f"{name} {word}")
 
 
 def test_every_refusal_has_a_code_of_its_own_and_a_sentence():

@@ -12,8 +12,11 @@ from sqlalchemy.orm import Session
 
 from rollouts.db import Database
 from rollouts.flags import propagation_store, service, simulating, staleness
+from rollouts.flags.evaluation.program import compile_payload
+from rollouts.flags.evaluation.results import User
 from rollouts.flags.model import (
     ExperimentRule,
+    FlagKind,
     ForceRule,
     GateRule,
     Namespace,
@@ -21,6 +24,7 @@ from rollouts.flags.model import (
     Prerequisite,
     Schedule,
 )
+from rollouts.flags.payload import build
 from rollouts.flags.propagation import Reach
 from rollouts.flags.reachable import values_in
 from tests.rollouts.flags.calling import Caller
@@ -157,10 +161,6 @@ def test_a_user_that_is_none_is_refused(api: Caller, body: Any, status: int):
 @given(st.lists(st.sampled_from(["nz", "all", "some", "gate", "off"]), max_size=4))
 def test_what_can_still_be_served_is_never_missed(names: list[str]):
     """Every value that an evaluation gives is among those said to be possible."""
-    from rollouts.flags.evaluation.program import compile_payload
-    from rollouts.flags.evaluation.results import User
-    from rollouts.flags.payload import build
-
     known = {
         "nz": ForceRule(value=1, condition=NZ),
         "all": ForceRule(value=2),
@@ -168,7 +168,7 @@ def test_what_can_still_be_served_is_never_missed(names: list[str]):
         "gate": GateRule(prerequisites=(Prerequisite("a", {"value": True}, is_gate=True),)),
         "off": ForceRule(value=4, is_enabled=False),
     }
-    held = flag("f", *(known[name] for name in names), kind="json", default=0)
+    held = flag("f", *(known[name] for name in names), kind=FlagKind.JSON, default=0)
     told = build([held, flag("a")], "production", [], NOW)
     program = compile_payload(told["features"])
 
