@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Flask
 from flask_openapi3 import Info, OpenAPI
+from sqlalchemy.exc import DBAPIError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from rollouts import __version__, first_start, schema, telemetry
@@ -31,6 +33,8 @@ from rollouts.tolerances import api as tolerances_api
 from rollouts.web import access, documentation, headers, json_bytes, problems, running
 from rollouts.web import pages as base_pages
 
+log = structlog.get_logger()
+
 APIS = (
     accounts_api.bp,
     audit_api.bp,
@@ -54,13 +58,13 @@ PAGES = (
 )
 
 
-def make_runtime(settings: Settings) -> Runtime:
-    """The parts of one process: store, journal, delivery. The schema is brought up to date."""
+def make_runtime(settings: Settings, *, may_lack_store: bool = False) -> Runtime:
+    """The parts of one process: store, journal, delivery. The schema is brought up to date.
+
+    A web process may be made while the store does not answer: it serves the last good flags.
+    """
     db = Database(settings.store_url)
-    if settings.auto_migrate:
-        schema.upgrade(db)
-    else:
-        schema.check(db)
+    prepare_schema(db, settings, may_be_gone=may_lack_store)
     seal = Seal.from_settings(settings)
     return Runtime(
         settings=settings,
@@ -72,10 +76,22 @@ def make_runtime(settings: Settings) -> Runtime:
     )
 
 
+def prepare_schema(db: Database, settings: Settings, *, may_be_gone: bool = False) -> bool:
+    """Bring the schema up to date, or check that it is; False if the store does not answer."""
+    try:
+        (schema.upgrade if settings.auto_migrate else schema.check)(db)
+    except DBAPIError as wrong:
+        if not may_be_gone:
+            raise
+        log.error("store_unreachable", error=type(wrong).__name__, served="last known flags")
+        return False
+    return True
+
+
 def create_app(settings: Settings | None = None, parts: Runtime | None = None) -> Flask:
     """The web application. Parts are made from the settings unless they are given."""
     held = parts or make_runtime(settings or Settings.from_environment())
-    first_start.prepare_unless_done(held)
+    first_start.prepare_if_possible(held)
     telemetry.configure(held.settings)
     app = OpenAPI(
         __name__,

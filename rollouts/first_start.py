@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
+from sqlalchemy.exc import DBAPIError
+
 from rollouts.accounts import service as accounts
 from rollouts.flags import service as flags
 from rollouts.runtime import Runtime
+
+log = structlog.get_logger()
 
 
 def prepare(parts: Runtime) -> str | None:
@@ -21,3 +26,13 @@ def prepare_unless_done(parts: Runtime) -> None:
         is_new = not flags.list_environments(session)
     if is_new or parts.settings.bootstrap_admin_key:
         prepare(parts)
+
+
+def prepare_if_possible(parts: Runtime) -> bool:
+    """Make sure of it, unless the store does not answer."""
+    try:
+        prepare_unless_done(parts)
+    except DBAPIError as wrong:
+        log.error("first_start_put_off", error=type(wrong).__name__)
+        return False
+    return True

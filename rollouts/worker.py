@@ -18,6 +18,7 @@ from rollouts import telemetry
 from rollouts.app import make_runtime
 from rollouts.beats import beat
 from rollouts.config import Settings
+from rollouts.flags import jobs as flags
 from rollouts.guard import service as guard
 from rollouts.ledger import service as ledger
 from rollouts.notify import service as notify
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 
 BEAT_SECONDS = 2.0
 LOOK_SECONDS = 0.1
+SCHEDULE_SECONDS = 0.25
 DELIVER_SECONDS = 0.25
 TIDY_SECONDS = 600.0
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
@@ -48,6 +50,7 @@ class Worker:
             ("beat", self.beat, BEAT_SECONDS),
             ("fold", self.fold, interval),
             ("look", self.look, LOOK_SECONDS),
+            ("schedule", self.publish, SCHEDULE_SECONDS),
             ("deliver", self.deliver, DELIVER_SECONDS),
             ("tidy", self.tidy, TIDY_SECONDS),
         )
@@ -87,6 +90,10 @@ class Worker:
     def look(self) -> None:
         """Take the looks that are due."""
         telemetry.LOOKS.inc(guard.take_due_looks(self.parts, now=self.parts.now()))
+
+    def publish(self) -> None:
+        """Publish what the schedules of rules have changed."""
+        flags.publish_due(self.parts.db, now=self.parts.now())
 
     def deliver(self) -> None:
         """Deliver the alerts that are due."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from operator import attrgetter
@@ -16,10 +17,11 @@ from typing import Any, Final
 from flask import Flask
 
 from rollouts import first_start
-from rollouts.app import create_app, make_runtime
+from rollouts.app import create_app, make_runtime, prepare_schema
 from rollouts.config import Settings
 from rollouts.flags import answers, delivery_http
 from rollouts.flags.bells import LoopBell
+from rollouts.runtime import Runtime
 from rollouts.web.asgi_evaluation import EVALUATION, OFREP, Evaluation
 from rollouts.web.asgi_ingest import Ingest
 from rollouts.web.asgi_pages import Pages
@@ -35,19 +37,21 @@ from rollouts.web.asgi_parts import (
     send_whole,
 )
 from rollouts.web.asgi_streams import serve_stream
-from rollouts.web.context import Runtime
+from rollouts.web.parent import end_with_parent
 
 FEATURES: Final = "/api/features/"
 STREAMS: Final = "/sub/"
 OFREP_STREAMS: Final = "/ofrep/v1/stream/"
+
+PREPARE_SECONDS: Final = 2.0
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def create_edge(settings: Settings | None = None) -> Edge:
     """The application of one web process."""
-    parts = make_runtime(settings or Settings.from_environment())
-    first_start.prepare(parts)
+    end_with_parent()
+    parts = make_runtime(settings or Settings.from_environment(), may_lack_store=True)
     return Edge(parts, create_app(parts=parts))
 
 
@@ -60,6 +64,7 @@ class Edge:
         self._evaluation = Evaluation(parts)
         self._pages = Pages(pages, parts.settings.web_threads)
         self._bell: LoopBell | None = None
+        self._stopping = threading.Event()
         self._signals: dict[signal.Signals, Any] = {}  # handlers to put back
         names = parts.settings.trusted_hosts.split(",")
         self._hosts = frozenset(name.strip() for name in names if name.strip())
@@ -141,9 +146,18 @@ class Edge:
 
     def _start(self) -> None:
         self._parts.delivery.start()
+        if not self._parts.delivery.is_store_reachable:
+            threading.Thread(target=self._prepare_late, name="prepare", daemon=True).start()
         self._get_bell()
         for name in (signal.SIGTERM, signal.SIGINT):
             self._drain_on(name)
+
+    def _prepare_late(self) -> None:
+        """What every start makes sure of, once the store is there."""
+        while not self._stopping.wait(PREPARE_SECONDS):
+            is_there = prepare_schema(self._parts.db, self._parts.settings, may_be_gone=True)
+            if is_there and first_start.prepare_if_possible(self._parts):
+                return
 
     def _drain_on(self, name: signal.Signals) -> None:
         """End the streams as soon as the process is told to stop: the server waits for them.
@@ -168,6 +182,7 @@ class Edge:
 
     def _stop(self) -> None:
         """Nothing comes in any more: finish what is under way, then let go of everything."""
+        self._stopping.set()
         self._pages.close()
         self._parts.delivery.stop()
         self._parts.journal.close()

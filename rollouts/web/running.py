@@ -60,7 +60,7 @@ def readiness(parts: Runtime, at: datetime) -> dict[str, dict[str, Any]]:
             offset = ledger.offset(session)
     except SQLAlchemyError as wrong:
         dead = {"ok": False, "detail": f"the store does not answer ({type(wrong).__name__})"}
-        return {"store": dead}
+        return {"store": dead, "flags": parts.delivery.health()}
     lag = parts.journal.lag(offset)
     LAG.set(lag)
     age = (at - seen).total_seconds() if seen else None

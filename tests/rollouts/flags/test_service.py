@@ -15,7 +15,7 @@ from rollouts.audit import service as audit
 from rollouts.audit.store import AuditEntryRow
 from rollouts.db import Database
 from rollouts.errors import AlreadyExists, Conflict, Invalid, NotFound, StaleEdit
-from rollouts.flags import environment_store, groups, publishing, service
+from rollouts.flags import environment_store, groups, jobs, publishing, service
 from rollouts.flags.environment_store import PayloadRow
 from rollouts.flags.model import (
     Arm,
@@ -442,6 +442,19 @@ def test_a_schedule_is_published_when_it_is_due(db: Database):
         assert due(starts + timedelta(minutes=1)) == (False, 1, True)
         assert due(ends) == (True, 2, False)
         assert service.get_environment(session, ENVIRONMENT).next_change_at is None
+
+
+def test_the_worker_publishes_what_is_due(db: Database):
+    """Without writing while nothing is."""
+    starts = NOW + timedelta(hours=1)
+    with db.transaction() as session:
+        make_flag(session, "sale", ForceRule(value=True, schedule=Schedule(starts)))
+
+    assert not jobs.publish_due(db, now=NOW)
+    assert jobs.publish_due(db, now=starts)
+    assert not jobs.publish_due(db, now=starts)
+    with db.reading() as session:
+        assert "rules" in body(session)["features"]["sale"]
 
 
 def test_old_bodies_are_dropped(db: Database):
