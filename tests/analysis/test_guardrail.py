@@ -5,11 +5,10 @@ from math import exp, isfinite, log
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.anytime import anytime_effect
-from analysis.effect import Effect, Finding, Scale, Undecided
+from analysis.effect import Finding, Scale, Undecided
 from analysis.guardrail import Rule, look
 from analysis.stoploss import Kind, Stratum
 from tests.analysis.test_stoploss import binary_strata, proportions, valued_strata
@@ -214,39 +213,3 @@ def test_a_state_of_another_rule_is_refused():
 
     with pytest.raises(ValueError, match="state"):
         look([proportions(1000, 50, 1000, 60)], Rule(Kind.PROPORTION, 1, 0.1, alpha=0.01), state)
-
-
-@settings(max_examples=25)
-@given(valued_strata(), st.sampled_from([0.05, 0.1]))
-def test_goal_effects_hold_their_estimates(strata, alpha):
-    """Relative and absolute effect carry the level that was asked for and do not contradict.
-
-    In one stratum: over several of opposite effects they weigh them differently, and may.
-    """
-    relative, absolute, state = anytime_effect(strata[:1], kind="other", alpha=alpha)
-    assume(isinstance(relative, Effect) and isinstance(absolute, Effect))
-
-    assert relative.level == absolute.level == pytest.approx(1 - alpha)
-    assert not (relative.low > 0 and absolute.high < 0)
-    assert not (relative.high < 0 and absolute.low > 0)
-    assert json.loads(json.dumps(state)) == state
-
-
-def test_goal_effects_go_on_from_their_state():
-    first, _, state = anytime_effect(
-        [proportions(1000, 50, 1000, 60)], kind="proportion", alpha=0.05, planned_information=200
-    )
-    then, _, _ = anytime_effect(
-        [proportions(4000, 200, 4000, 240)], kind="proportion", alpha=0.05, state=state
-    )
-
-    assert isinstance(first, Effect)
-    assert then.high - then.low < first.high - first.low
-
-
-def test_goal_effects_without_data_are_undecided():
-    relative, absolute, state = anytime_effect([], kind="gaussian", alpha=0.05)
-
-    assert isinstance(relative, Undecided)
-    assert isinstance(absolute, Undecided)
-    assert json.loads(json.dumps(state)) == state
