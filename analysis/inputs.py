@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from math import isfinite
 
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from analysis.effect import Effect, Scale, Undecided, Validity
 from analysis.summary import PairSummary, Summary
@@ -78,6 +78,21 @@ def t_quantile(level: float, degrees: float) -> float:
 def t_p_value(statistic: float, degrees: float) -> float:
     """Two-sided chance of a t statistic this far from zero."""
     return min(1.0, 2 * float(stdtr(degrees, -abs(statistic))))
+
+
+def side_p_value(estimate: float, low: float, high: float, level: float) -> float | None:
+    """Two-sided p-value read off an interval, for methods that give an interval only.
+
+    The side of it that looks towards zero is taken for normal, so that the p-value is below
+    1 - level exactly where zero lies outside. None where that side has no width.
+
+    >>> round(side_p_value(2.0, 0.0, 5.0, 0.95), 3)
+    0.05
+    """
+    side = estimate - low if estimate > 0 else high - estimate
+    if side <= 0:
+        return None
+    return min(1.0, 2 * float(ndtr(-abs(estimate) / side * z_quantile(level))))
 
 
 def fixed_effect(

@@ -130,14 +130,16 @@ def relative_of(
     degrees = welch_degrees(plain, units)
     error = sqrt(sum(plain))
     half = t_quantile(level, degrees) * error
-    p_value: float | None = t_p_value((ratio - 1) / error, degrees)
     low, high, how = ratio - half, ratio + half, "plain delta method"
+    p_value = t_p_value((ratio - 1) / error, degrees)
     if scale == "log" and limits[1].low > 0:
         low, high, how = ratio * exp(-half / ratio), ratio * exp(half / ratio), "log scale"
         p_value = t_p_value(log(ratio) * ratio / error, degrees)
     elif scale == "log":
-        low, high = ratio_limits(*limits) or (low, high)
-        how, p_value = "Fieller's theorem", None
+        fieller = _fieller(means, variances, units, level)
+        if fieller is None:
+            return NO_BASELINE
+        (low, high, p_value), how = fieller, "Fieller's theorem"
     return fixed_effect(
         ratio - 1,
         low - 1,
@@ -149,6 +151,24 @@ def relative_of(
         p_value=p_value,
         assumptions=assumptions,
     )
+
+
+def _fieller(
+    means: tuple[float, float],
+    variances: tuple[float, float],
+    units: tuple[int, int],
+    level: float,
+) -> tuple[float, float, float] | None:
+    """Limits of the ratio and the p-value of a ratio of one, which is that of no difference."""
+    degrees = welch_degrees(variances, units)
+    t = t_quantile(level, degrees)
+    arms = [
+        Limits(m - t * sqrt(v), m, m + t * sqrt(v)) for m, v in zip(means, variances, strict=True)
+    ]
+    limits = ratio_limits(*arms)
+    if limits is None:
+        return None
+    return *limits, t_p_value((means[1] - means[0]) / sqrt(sum(variances)), degrees)
 
 
 def _limits(mean: float, variance: float, n: int, level: float) -> Limits:

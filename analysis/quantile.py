@@ -9,11 +9,18 @@ from math import ceil, floor, log, log1p, sqrt
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import bdtr, bdtrik, ndtr
+from scipy.special import bdtr, bdtrik
 
 from analysis.effect import Effect, Scale, Undecided, Validity
 from analysis.histogram import Histogram
-from analysis.inputs import NO_BASELINE, check_level, fixed_effect, t_quantile, too_few, z_quantile
+from analysis.inputs import (
+    NO_BASELINE,
+    check_level,
+    fixed_effect,
+    side_p_value,
+    t_quantile,
+    too_few,
+)
 from analysis.mover import Limits, difference_limits, ratio_limits
 from analysis.ratio import ratio_variance
 from analysis.rows import Events
@@ -256,7 +263,7 @@ def _joined(
         level=level,
         units=units,
         method=f"{_name(q)}, {how}",
-        p_value=_p_value(estimate, low, high, level),
+        p_value=side_p_value(estimate, low, high, level),
         assumptions=rests,
     )
 
@@ -276,7 +283,7 @@ def _ratio(
         level=level,
         units=units,
         method=f"ratio of {_name(q)}s, {how}",
-        p_value=_p_value(estimate, limits[0] - 1, limits[1] - 1, level),
+        p_value=side_p_value(estimate, limits[0] - 1, limits[1] - 1, level),
         assumptions=rests,
     )
 
@@ -294,14 +301,6 @@ def _boxed(arms: Arms, units: tuple[int, int], q: float, level: float) -> Effect
         assumptions=PER_UNIT,
         validity=Validity.ANYTIME,
     )
-
-
-def _p_value(estimate: float, low: float, high: float, level: float) -> float | None:
-    """Two-sided, taking the side of the interval towards zero for normal; None without width."""
-    side = estimate - low if estimate > 0 else high - estimate
-    if side <= 0:
-        return None
-    return min(1.0, 2 * float(ndtr(-abs(estimate) / side * z_quantile(level))))
 
 
 def _name(q: float) -> str:

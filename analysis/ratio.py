@@ -13,6 +13,7 @@ from analysis.inputs import (
     NO_BASELINE,
     check_level,
     fixed_effect,
+    side_p_value,
     t_p_value,
     t_quantile,
     unusable_pairs,
@@ -59,11 +60,13 @@ def difference(
     degrees = welch_degrees(variances, units)
     half = t_quantile(level, degrees) * error
     limits, method = (estimate - half, estimate + half), "delta method"
+    p_value: float | None = t_p_value(estimate / error, degrees)
     if max(_g(arm, level) for arm in arms) > NEAR_ZERO:
         bounds = [fieller(arm, level=level) for arm in arms]
         if bounds[0] is None or bounds[1] is None:
             return NO_DENOMINATOR
         limits, method = difference_limits(bounds[0], bounds[1]), "Fieller's theorem, joined"
+        p_value = side_p_value(estimate, *limits, level)
     return fixed_effect(
         estimate,
         *limits,
@@ -71,7 +74,7 @@ def difference(
         level=level,
         units=units,
         method=f"ratio of sums, {method}",
-        p_value=t_p_value(estimate / error, degrees) if method == "delta method" else None,
+        p_value=p_value,
         assumptions=(INDEPENDENT, NEAR_NORMAL),
     )
 
@@ -118,14 +121,16 @@ def _relative_by_fieller(
     limits = ratio_limits(bounds[0], bounds[1])
     if limits is None:
         return NO_BASELINE
+    estimate, low, high = bounds[1].estimate / bounds[0].estimate - 1, limits[0] - 1, limits[1] - 1
     return fixed_effect(
-        bounds[1].estimate / bounds[0].estimate - 1,
-        limits[0] - 1,
-        limits[1] - 1,
+        estimate,
+        low,
+        high,
         scale=Scale.RELATIVE,
         level=level,
         units=(control.n, treatment.n),
         method="ratio of ratios of sums, Fieller's theorem, joined",
+        p_value=side_p_value(estimate, low, high, level),
         assumptions=(INDEPENDENT, NEAR_NORMAL),
     )
 

@@ -128,6 +128,7 @@ def test_a_treatment_that_may_be_zero_is_compared_by_fieller():
 
     assert "Fieller" in effect.method
     assert effect.low < -1 < effect.estimate < effect.high
+    assert effect.p_value == mean.difference(control, treatment).p_value
 
 
 @pytest.mark.parametrize(
@@ -206,3 +207,20 @@ def test_relative_intervals_cover_skewed_money(scale):
         covered += effect.low <= 0.1 <= effect.high
 
     assert covered / runs >= 0.93
+
+
+def test_tea_tasting_says_the_same():
+    """tea-tasting 1.14 of the same units: difference and, on the log scale, ratio of means."""
+    i = np.arange(60)
+    arm = i % 3 // 2
+    value = ((i * 37) % 23) * ((i % 4) > 0) * 1.5 + arm * 0.7
+    arms = [Summary.of(value[arm == k]) for k in (0, 1)]
+    absolute, relative = mean.difference(*arms), mean.relative(*arms)
+
+    assert (absolute.low, absolute.high) == pytest.approx(
+        (-6.540718876575789, 6.21571887657579), abs=1e-8
+    )
+    assert absolute.p_value == pytest.approx(0.9591266959441744, abs=1e-8)
+    assert (relative.low, relative.high) == pytest.approx(
+        (-0.4031524459070167, 0.63315747003309), abs=1e-8
+    )

@@ -75,6 +75,7 @@ def test_fieller_takes_over_where_the_denominator_is_near_zero():
     assert "Fieller" in effect.method
     assert "Fieller" in ratio.relative(*arms).method
     assert effect.low < effect.estimate < effect.high
+    assert (effect.p_value < 0.05) == (effect.low > 0 or effect.high < 0)
 
 
 def test_fiellers_interval_is_where_the_linear_contrast_is_not_rejected():
@@ -127,6 +128,22 @@ def test_a_control_without_numerator_has_no_relative_change():
     answer = ratio.relative(pairs([(0, 5), (0, 4), (0, 6)]), pairs([(1, 5), (0, 4), (3, 6)]))
 
     assert isinstance(answer, Undecided)
+
+
+def test_tea_tasting_says_the_same():
+    """tea-tasting 1.14 of the same units: ratio of means, difference and log scale."""
+    i = np.arange(60)
+    arm = i % 3 // 2
+    orders, visits = (i * 7) % 5 % 3, 1 + (i * 5) % 4
+    arms = [PairSummary.of(orders[arm == k], visits[arm == k]) for k in (0, 1)]
+    absolute, relative = ratio.difference(*arms), ratio.relative(*arms)
+
+    assert (absolute.low, absolute.high) == pytest.approx(
+        (-0.1879664321688466, 0.1879664321688466), abs=1e-8
+    )
+    assert (relative.low, relative.high) == pytest.approx(
+        (-0.4442268660856611, 0.7992953220983323), abs=1e-8
+    )
 
 
 @pytest.mark.slow
