@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from math import floor, isfinite, log10, sqrt
 from typing import Any, Literal
 
+from scipy.special import ndtri
+
 from analysis.effect import Effect, Undecided
 from analysis.gaussian import gaussian_statistic
 from analysis.sequence import half_width, tightest
@@ -20,7 +22,6 @@ from rollouts.words import count
 
 MOST = 50.0  # times the customers so far; further ahead nothing can be foreseen
 STEP = 1.15
-LEAST_BOUND = 1.6  # below any boundary: saves looking where it cannot be
 TOO_CLOSE = (
     "more customers than can be foreseen: what is seen so far lies too close to {line} to tell"
 )
@@ -38,7 +39,8 @@ def growth_needed(evidence: float, spending: Spending) -> float | None:
     """
     if evidence <= 0 or not spending.information:
         return None
-    growth = max((LEAST_BOUND / evidence) ** 2, 1.0)
+    # No boundary lies below that of a single test, so there is no need to look there.
+    growth = max((float(ndtri(1 - spending.alpha)) / evidence) ** 2, 1.0)
     while growth < MOST:
         growth *= STEP
         bound = spending.advance(spending.information * growth).bound
