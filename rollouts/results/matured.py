@@ -7,6 +7,7 @@ many there are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from analysis.anytime import anytime_effect
@@ -15,7 +16,8 @@ from rollouts.metrics.model import Statistic
 from rollouts.results.pacing import form_of, planned_information
 from rollouts.results.shown import effects_shown
 from rollouts.results.strata import Counted, make_strata
-from rollouts.results.work import Measuring, MetricInPlan
+from rollouts.results.work import DAY, Measuring, MetricInPlan
+from rollouts.words import percent, plural
 
 State = dict[str, Any]
 
@@ -59,3 +61,27 @@ def numbers(work: Measuring, place: int, counted: Counted) -> dict[str, int]:
         "n_control": counted.total(work.control).n,
         "n_treatment": counted.total(place).n,
     }
+
+
+def side_by_side(window: timedelta, so_far: Mapping[str, Any], matured: Mapping[str, Any]) -> str:
+    """ "So far 14 % fewer; of those whose 28 days are complete, 5 % fewer (between …)." """
+    whose = f"of those whose {_span(window)} are complete"
+    first, then = so_far["relative"], matured["relative"]
+    early = f"So far {_more(first['estimate'])}" if first else "So far too early to say"
+    if not then:
+        why = matured["undecided"]["reason"] if matured["undecided"] else "nothing is known yet"
+        return f"{early}; {whose}, nothing can be said yet: {why.rstrip('.')}."
+    between = f"(between {_more(then['low'])} and {_more(then['high'])})"
+    return f"{early}; {whose}, {_more(then['estimate'])} {between}."
+
+
+def _more(share: float) -> str:
+    if abs(share) < 0.0005:
+        return "no change"
+    return f"{percent(abs(share))} {'more' if share > 0 else 'less'}"
+
+
+def _span(window: timedelta) -> str:
+    if window >= DAY:
+        return plural(window / DAY, "days")
+    return plural(window / timedelta(hours=1), "hours") if window.seconds >= 3600 else "minutes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from analysis.budget import harm_spent
@@ -12,7 +13,7 @@ from analysis.stoploss import Stratum
 from rollouts.metrics.model import Statistic
 from rollouts.results.adjusted import adjusted_shown
 from rollouts.results.futility import futility_shown
-from rollouts.results.matured import has_matured, numbers, part_effect
+from rollouts.results.matured import has_matured, numbers, part_effect, side_by_side
 from rollouts.results.others import OTHER_METHOD, distributed, judged, method_of
 from rollouts.results.pacing import form_of, planned_information
 from rollouts.results.settles import first_settles, goal_settles, other_settles, rail_settles
@@ -146,10 +147,18 @@ def _beside(
     part, after = part_effect(work, place, metric, counted, 2 * alpha, state)
     work.states[name] = after | _marked(mark, state)
     if not rail.matured_only:
-        return {"matured": part}
+        text = side_by_side(_window(metric), shown, part)
+        return {"matured": part | {"text": text}}
     judged_by = numbers(work, place, work.matured(metric))
     effects = {key: shown[key] for key in ("relative", "absolute", "undecided")}
-    return {"matured_only": True, "matured": judged_by | effects, "so_far": part}
+    text = side_by_side(_window(metric), part, effects)
+    matured = judged_by | effects | {"text": text}
+    return {"matured_only": True, "matured": matured, "so_far": part}
+
+
+def _window(metric: MetricInPlan) -> timedelta:
+    assert metric.definition.window is not None  # or nobody would ever be mature
+    return metric.definition.window
 
 
 def _resumed(work: Measuring, name: str, mark: list[Any]) -> State:
@@ -207,6 +216,7 @@ def _tested_goal(work: Measuring, place: int, metric: MetricInPlan) -> tuple[Sho
         shown["matured"], part = part_effect(
             work, place, metric, work.matured(metric), 1 - GOAL_LEVEL, state
         )
+        shown["matured"]["text"] = side_by_side(_window(metric), shown, shown["matured"])
         work.states[beside] = part | _marked(mark, state)
     return shown, after
 

@@ -56,6 +56,9 @@ def test_so_far_and_matured_are_shown_side_by_side(story: Timeline):
     assert matured["relative"]["estimate"] == pytest.approx(0.0, abs=1e-9)
     assert matured["relative"]["low"] < 0 < matured["relative"]["high"]
     assert matured["undecided"] is None
+    assert matured["text"].startswith(
+        "So far 100\u00a0% more; of those whose 7 days are complete, no change (between "
+    )
     assert item["matured_only"] is False
     assert item["so_far"] is None
 
@@ -101,6 +104,7 @@ def test_before_anybody_is_mature_nothing_is_claimed(story: Timeline):
     assert early["relative"] is None
     assert (early["matured"]["n_control"], early["matured"]["n_treatment"]) == (0, 0)
     assert early["so_far"]["relative"]["low"] > 0
+    assert "whose 7 days are complete, nothing can be said yet" in early["matured"]["text"]
 
     story.move(days=8)
     story.happen(["somebody-else"], "contact")
