@@ -170,23 +170,23 @@ def spans(rows: Sequence[Shown], promised: float, size: str) -> altair.LayerChar
             "b": item["high"],
             "y": i * row + (row / 2 if is_wide else row - 15),
             "above": i * row + 12,
+            "y0": i * row + (0 if is_wide else row - 26),
+            "y1": i * row + (row if is_wide else row - 4),
+            "v": promised,
+            "end": end,
             "tone": "ours" if item["is_ours"] else "other",
         }
         for i, item in enumerate(rows)
     ]
-    layers = _span_frame(promised, end, width, height, is_wide)
+    layers = _span_frame(marks, promised, end, height)
     return layered(layers + _span_marks(marks, width, height, size), width, height)
 
 
-def _span_frame(
-    promised: float, end: float, width: float, height: float, is_wide: bool
-) -> list[Any]:
+def _span_frame(marks: Sequence[Shown], promised: float, end: float, height: float) -> list[Any]:
     alt, colours = library(), tokens()
     step = 0.25 if end > 0.6 else 0.1 if end > 0.25 else 0.05
     values = [round(i * step, 2) for i in range(int(end / step) + 1)]
-    values = values if is_wide else values[:: max(len(values) // 4, 1)]
-    if promised not in values and is_wide and promised < step:
-        values = sorted([*values, promised])
+    values = [promised, *(v for v in values if v > promised)]  # its own words, not nought's
     x = alt.X(
         "v:Q",
         title=None,
@@ -199,14 +199,11 @@ def _span_frame(
             labelOverlap=False,
         ),
     )
-    edge = chart([{"v": promised, "end": end}])
+    base = chart(marks)
+    y = alt.Y("y0:Q", scale=scale(0, height, reverse=True), axis=None)
     return [
-        edge.mark_rect(color=colours["harm-tint"]).encode(
-            x=x, x2="end:Q", y=alt.value(0), y2=alt.value(height)
-        ),
-        edge.mark_rule(color=colours["harm"], strokeWidth=1.5).encode(
-            x="v:Q", y=alt.value(0), y2=alt.value(height)
-        ),
+        base.mark_rect(color=colours["harm-tint"]).encode(x=x, x2="end:Q", y=y, y2="y1:Q"),
+        base.mark_rule(color=colours["harm"], strokeWidth=1.5).encode(x="v:Q", y=y, y2="y1:Q"),
     ]
 
 

@@ -33,7 +33,7 @@ def example_lines(examples: Mapping[str, Any], promised: float, size: str) -> al
 
 def _frame(limit: float, promised: float, end: float, is_phone: bool) -> list[Any]:
     alt, colours = library(), tokens()
-    ticks = [i * limit for i in range(int(end / limit) + 1)]
+    ticks = [round(i * limit, 9) for i in range(int(end / limit) + 1)]
     ticks = ticks[:: 2 if is_phone else 1]
     x = alt.X(
         "v:Q",
@@ -55,14 +55,14 @@ def _frame(limit: float, promised: float, end: float, is_phone: bool) -> list[An
         ),
     )
     edge = chart([{"v": limit, "t": "limit"}])
-    level = chart([{"p": promised, "t": f"{say.percent(promised)} promised", "v": 0.0}])
+    level = chart([{"p": promised, "t": f"{say.percent(promised)} promised", "v": end}])
     return [
         edge.mark_rule(color=colours["edge"], strokeDash=[2, 3]).encode(x=x),
         edge.mark_text(align="left", dx=5, fontSize=SMALL, color=colours["ink-2"]).encode(
             x="v:Q", y=alt.value(8), text="t:N"
         ),
         level.mark_rule(color=colours["harm"], strokeWidth=1.5).encode(y=y),
-        level.mark_text(align="left", dx=4, dy=-7, fontSize=SMALL, color=colours["harm"]).encode(
+        level.mark_text(align="right", dx=-2, dy=-7, fontSize=SMALL, color=colours["harm"]).encode(
             x="v:Q", y="p:Q", text="t:N"
         ),
     ]

@@ -71,6 +71,7 @@ def show_report(key: str, snapshot_id: str | None = None) -> str:
         figures=service.figures(runtime().db, page),
         timeline=page.timeline,
         notices=page.notices,
+        method_page=url_for("reports.method"),
         may_act=page.head.is_live and current_actor().role.includes(Role.EDITOR),
     )
 

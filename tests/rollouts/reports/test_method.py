@@ -72,7 +72,7 @@ def test_every_figure_of_the_page_follows_the_file(
     assert "3 Feb 2031" in page
     assert "withdrawn in 3.1 to 4.4 % of simulated rollouts" in page
     assert "caught in 12 %" in page
-    assert "at most 3.3 % of rollouts" in page
+    assert "the worst measured in any situation: 3.3 %" in page
     assert "at most 5.2 % of rollouts" in page
     assert "--replications 400" in page
 
@@ -147,3 +147,14 @@ def test_the_method_is_in_the_navigation(client: FlaskClient):
     page = client.get("/method").get_data(as_text=True)
 
     assert re.search(r'<a href="/method" aria-current="page">Method</a>', page)
+
+
+def test_a_report_leads_to_its_method_and_a_file_to_no_address(client: FlaskClient):
+    """Each measure's line ends in a link to where it is explained; a file sent on has none."""
+    report = "/rollouts/guided-returns/report"
+    page = client.get(report).get_data(as_text=True)
+    file = client.get(f"{report}/S-20260514-0942-c81f.html").get_data(as_text=True)
+
+    assert 'href="/method#stop-loss">How this works</a>' in page
+    assert "and how it is judged" in file
+    assert "How this works" not in file
