@@ -39,6 +39,7 @@ _SECRET_NAMES = re.compile(
 )
 _SECRETS = re.compile(
     r"rlk_[a-z]+_[A-Za-z0-9_-]+|whsec_[A-Za-z0-9+/=]+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=/link/)[^/\s?#\"'&]+"  # one-time sign-in links
 )
 
 

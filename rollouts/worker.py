@@ -9,13 +9,14 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollouts import telemetry
 from rollouts.app import make_runtime
+from rollouts.audit import service as audit
 from rollouts.beats import beat
 from rollouts.config import Settings
 from rollouts.flags import jobs as flags
@@ -31,6 +32,7 @@ LOOK_SECONDS = 0.1
 SCHEDULE_SECONDS = 0.25
 DELIVER_SECONDS = 0.25
 TIDY_SECONDS = 600.0
+HEAD_EVERY = timedelta(days=1)
 PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
 
@@ -41,6 +43,7 @@ class Worker:
         self.parts = parts
         self.stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._head_told_at: datetime | None = None
 
     def start(self) -> None:
         """Start every loop; what waits in the journal is folded at once."""
@@ -108,6 +111,20 @@ class Worker:
             folded = ledger.offset(session)
         self.parts.journal.prune(before, folded=folded)
         ledger.prune(self.parts.db, before=before)
+        self.tell_audit_head()
+
+    def tell_audit_head(self) -> None:
+        """Log the newest link of the audit chain once a day.
+
+        A log kept elsewhere then proves that no entry up to there was cut off or rewritten.
+        """
+        now, told_at = self.parts.now(), self._head_told_at
+        if told_at is not None and now - told_at < HEAD_EVERY:
+            return
+        with self.parts.db.reading() as session:
+            head = audit.get_head(session)
+        log.info("audit_head", id=head.id, hash=head.hash)
+        self._head_told_at = now
 
     def _loop(self, name: str, chore: Callable[[], None], seconds: float) -> None:
         while not self.stopping.is_set():

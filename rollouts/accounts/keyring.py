@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollouts.accounts import key_text, store
-from rollouts.accounts.keys import BOOTSTRAP_ID
+from rollouts.accounts.keys import BOOTSTRAP_ID, report_leak
 from rollouts.accounts.model import Key, KeyKind
 from rollouts.accounts.store import AccessKeyRow
 from rollouts.db import Database
@@ -52,6 +52,7 @@ class KeyRing:
         self.run = run  # also for other small writes beside a request
         self._held: dict[str, _Held] = {}
         self._used: dict[str, datetime] = {}
+        self._leaked: set[str] = set()
         self._lock = threading.Lock()
 
     def find(self, presented: str, *, now: datetime) -> Key | None:
@@ -82,6 +83,24 @@ class KeyRing:
         """Ask the store anew for every key: what this process changed holds at once."""
         with self._lock:
             self._held.clear()
+
+    def note_leak(self, key: Key, origin: str, *, now: datetime) -> None:
+        """Say once per process, and keep in the store, that a page holds this secret key."""
+        with self._lock:
+            if key.id in self._leaked:
+                return
+            self._leaked.add(key.id)
+        log.warning("key_seen_in_a_page", key_id=key.id, origin=origin[:200])
+        self.run(lambda: self._write_leak(key, origin, now))
+
+    def _write_leak(self, key: Key, origin: str, now: datetime) -> None:
+        try:
+            with self._db.transaction() as session:
+                report_leak(session, key.id, origin, actor=key.actor(), now=now)
+        except SQLAlchemyError as wrong:
+            log.debug("leak_not_written", key_id=key.id, error=type(wrong).__name__)
+            with self._lock:
+                self._leaked.discard(key.id)  # the next request tries again
 
     def _get(self, key_id: str, now: datetime) -> _Held:
         held = self._held.get(key_id)

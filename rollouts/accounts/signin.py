@@ -22,10 +22,10 @@ from rollouts.accounts.sessions import SEEN_EVERY
 from rollouts.accounts.visit_cookie import cookie_name, find_visit, is_ours
 from rollouts.errors import NotSignedIn
 from rollouts.web.access import required_of
-from rollouts.web.context import now, reading, runtime, transaction
+from rollouts.web.context import now, reading, runtime
 from rollouts.web.problems import answer_refusal, wants_page
 
-__all__ = ["bp", "load_actor", "report_leak"]
+__all__ = ["bp", "load_actor"]
 
 log = structlog.get_logger()
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -34,7 +34,6 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 @bp.record_once
 def _install(state: BlueprintSetupState) -> None:
     app = state.app
-    app.extensions["rollouts_leaks"] = set()
     app.after_request(keep_form_cookie)
     app.after_request(_forbid_storing)
     app.context_processor(_about_visitor)
@@ -79,19 +78,8 @@ def _key_actor(presented: str) -> Actor:
         raise NotSignedIn("This API key is not known, has expired or was revoked.")
     origin = request.headers.get("Origin", "")
     if origin and not is_ours(origin):
-        report_leak(key, origin)
+        runtime().keys.note_leak(key, origin, now=now())
     return key.actor()
-
-
-def report_leak(key: service.Key, origin: str) -> None:
-    """Say once per process, and keep in the store, that a page holds this secret key."""
-    known: set[str] = current_app.extensions["rollouts_leaks"]
-    if key.id in known:
-        return
-    known.add(key.id)
-    log.warning("key_seen_in_a_page", key_id=key.id, origin=origin[:200])
-    with transaction() as session:
-        service.report_leak(session, key.id, origin, actor=key.actor(), now=now())
 
 
 def _load_visit() -> service.Visit | None:

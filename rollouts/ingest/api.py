@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request
 from rollouts.accounts.model import Access
 from rollouts.errors import TooLarge
 from rollouts.ingest import answers, otlp, otlp_service, service
+from rollouts.ingest.callers import foreign_origin
 from rollouts.ingest.model import Answer
 from rollouts.web.access import requires
 from rollouts.web.context import now, runtime
@@ -54,6 +55,7 @@ def take_segment(kind: str) -> Response:
             body=_body(runtime().settings.ingest_max_bytes),
             content_encoding=request.headers.get("Content-Encoding", ""),
             now=now(),
+            origin=_foreign_origin(),
         )
     )
 
@@ -75,8 +77,14 @@ def take_logs() -> Response:
             content_type=content_type,
             content_encoding=request.headers.get("Content-Encoding", ""),
             now=now(),
+            origin=_foreign_origin(),
         )
     )
+
+
+def _foreign_origin() -> str:
+    origin = request.headers.get("Origin", "")
+    return foreign_origin(origin, request.host, runtime().settings.base_url)
 
 
 def _body(limit: int) -> bytes:

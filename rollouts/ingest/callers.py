@@ -6,6 +6,7 @@ import base64
 import binascii
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from rollouts.accounts.model import Key, KeyKind
 from rollouts.config import Settings
@@ -20,6 +21,7 @@ class Keys(Protocol):
     """Finds keys that are valid now."""
 
     def find(self, presented: str, *, now: datetime) -> Key | None: ...
+    def note_leak(self, key: Key, origin: str, *, now: datetime) -> None: ...
 
 
 class Connection(Protocol):
@@ -61,17 +63,35 @@ def admit_connection(parts: Parts, client_key: str, now: datetime) -> Connection
     return connection
 
 
-def admit_key(parts: Parts, presented: str, now: datetime) -> Key:
-    """The write key with this text, let in. Raises NotSignedIn, NotAllowed, TooMany."""
+def admit_key(parts: Parts, presented: str, now: datetime, origin: str = "") -> Key:
+    """The write key with this text, let in. Raises NotSignedIn, NotAllowed, TooMany.
+
+    origin: that of the page which sent the request, if it is not ours. Whoever reads that page
+    can read the key, so that one which is meant to be secret is told of.
+    """
     key = parts.keys.find(presented, now=now) if presented else None
     if key is None:
         raise NotSignedIn(
             "Send a valid write key: as user name of Basic authentication, or as `writeKey`."
         )
+    if origin and key.kind is not KeyKind.BROWSER_WRITE:
+        parts.keys.note_leak(key, origin, now=now)
     if key.kind not in WRITE_KINDS:
         raise NotAllowed("This key is no write key. Make one with POST /api/v1/write-keys.")
     parts.quotas.enter(key.id, is_public=not key.is_trusted, now=now)
     return key
+
+
+def foreign_origin(origin: str, host: str, base_url: str) -> str:
+    """The origin of the page that sent a request, or nothing if there is none or it is ours.
+
+    >>> foreign_origin("https://shop.example", "flags.example", "https://flags.example")
+    'https://shop.example'
+    >>> foreign_origin("https://flags.example", "10.0.0.7:8765", "https://flags.example/")
+    ''
+    """
+    site = origin.partition("://")[2]
+    return "" if site and site in (host, urlsplit(base_url).netloc) else origin
 
 
 def presented_in(authorization: str) -> str:

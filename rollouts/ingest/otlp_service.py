@@ -58,12 +58,13 @@ def take_otlp(
     content_type: str,
     content_encoding: str,
     now: datetime,
+    origin: str = "",
 ) -> Intake:
     """Read a request of OTLP's logs; refusals are answers, not exceptions."""
     settings = parts.settings
     try:
         encoding = otlp.encoding_of(content_type)
-        key = admit_key(parts, presented_in(authorization) if authorization else "", now)
+        key = admit_key(parts, presented_in(authorization) if authorization else "", now, origin)
         plain = unpack(body, content_encoding, settings.otlp_max_bytes)
         keep = timedelta(days=settings.journal_keep_days)
         held = sort(otlp.read(plain, encoding), Clock(now, None, keep), settings.event_max_bytes)
@@ -95,6 +96,7 @@ def accept_otlp(
     content_type: str,
     content_encoding: str,
     now: datetime,
+    origin: str = "",
 ) -> Answer:
     """OpenTelemetry's logs; returns when what is kept of them is durable."""
     taken = take_otlp(
@@ -104,6 +106,7 @@ def accept_otlp(
         content_type=content_type,
         content_encoding=content_encoding,
         now=now,
+        origin=origin,
     )
     return store(parts, taken)
 

@@ -51,6 +51,7 @@ def accept_segment(
     body: bytes,
     content_encoding: str,
     now: datetime,
+    origin: str = "",
 ) -> Answer:
     """Events of Segment's HTTP API; returns when they are durable.
 
@@ -63,6 +64,7 @@ def accept_segment(
         body=body,
         content_encoding=content_encoding,
         now=now,
+        origin=origin,
     )
     return store(parts, taken)
 
@@ -121,14 +123,18 @@ def take_segment(
     body: bytes,
     content_encoding: str,
     now: datetime,
+    origin: str = "",
 ) -> Intake:
-    """Read a request of Segment's API; refusals are answers, not exceptions."""
+    """Read a request of Segment's API; refusals are answers, not exceptions.
+
+    origin: that of the page which sent it, if it is not ours.
+    """
     try:
-        key = admit_key(parts, presented_in(authorization), now) if authorization else None
+        key = admit_key(parts, presented_in(authorization), now, origin) if authorization else None
         plain = unpack(body, content_encoding, parts.settings.ingest_max_bytes)
         read = intake.read_batch(plain) if kind == "batch" else intake.read_alone(plain, kind)
         if key is None:
-            key = admit_key(parts, read.write_key, now)
+            key = admit_key(parts, read.write_key, now, origin)
     except RolloutsError as wrong:
         return Intake(answers.refusal(wrong))
     parts.quotas.spend(key.id, n_bytes=len(plain), n_events=len(read.raws))

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from rollouts.errors import RolloutsError, TooLarge
 from rollouts.ingest import answers, otlp, otlp_service, service
+from rollouts.ingest.callers import foreign_origin
 from rollouts.ingest.model import Answer
 from rollouts.ingest.service import Intake
 from rollouts.web.asgi_parts import (
@@ -76,6 +77,7 @@ class Ingest:
                 body=body,
                 content_encoding=header(scope, b"content-encoding"),
                 now=self._parts.now(),
+                origin=self._foreign_origin(scope),
             )
 
         await self._answer(scope, receive, send, take, answers.refusal)
@@ -99,8 +101,14 @@ class Ingest:
             content_type=content_type,
             content_encoding=header(scope, b"content-encoding"),
             now=self._parts.now(),
+            origin=self._foreign_origin(scope),
         )
         await _send(send, await service.store_async(self._parts, taken))
+
+    def _foreign_origin(self, scope: Scope) -> str:
+        """The page that sent a request, unless it is one of ours."""
+        base_url = self._parts.settings.base_url
+        return foreign_origin(header(scope, b"origin"), header(scope, b"host"), base_url)
 
     async def _answer(
         self,
