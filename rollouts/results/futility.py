@@ -30,6 +30,7 @@ class Trend:
     error: float
     worthwhile: float
     critical: float  # what the standardised effect must exceed at the plan's end
+    fraction: float  # of that end's information reached
 
 
 def futility_shown(
@@ -97,7 +98,7 @@ def _found(
     return futility(
         trend.estimate,
         trend.error,
-        fraction=fraction,
+        fraction=trend.fraction,
         worthwhile=trend.worthwhile,
         floor=floor if floor is not None else NEVER,
         critical=trend.critical,
@@ -121,12 +122,35 @@ def _trend(
         return _absolute_trend(work, worthwhile, better, metric, shown, state, fraction)
     if better < 0 and worthwhile >= 1:
         return NOT_BY_SO_MUCH
+    if metric.definition.statistic is Statistic.MEAN:
+        fraction = _of_information(fraction, shown, 1 + worthwhile * better)
     now, then = _bounds(work, metric, shown["relative"], state.get("relative"), fraction)
-    return _log_trend(shown["relative"], better, worthwhile, now, then)
+    return _log_trend(shown["relative"], better, worthwhile, now, then, fraction)
+
+
+def _of_information(fraction: float, shown: Mapping[str, Any], ratio: float) -> float:
+    """Of the information reached, if customers to come show the worthwhile ratio.
+
+    Information grows with events, and such a truth brings more of them, or fewer.
+    """
+    n0, n1 = float(shown["control"]["n"]), float(shown["treatment"]["n"])
+
+    def per_customer(held: float) -> float:
+        return held / (n0 + n1 * held)
+
+    seen = per_customer(1 + shown["relative"]["estimate"])
+    if seen <= 0:
+        return fraction
+    return 1 / (1 + (1 / fraction - 1) * per_customer(ratio) / seen)
 
 
 def _log_trend(
-    effect: Mapping[str, Any], better: int, worthwhile: float, now: float, then: float
+    effect: Mapping[str, Any],
+    better: int,
+    worthwhile: float,
+    now: float,
+    then: float,
+    fraction: float,
 ) -> Trend | Undecided:
     """On the logarithm of the ratio, where the interval is about even."""
     if effect["estimate"] <= -1:
@@ -140,6 +164,7 @@ def _log_trend(
         error=width / (2 * now),
         worthwhile=log(1 + worthwhile * better) * better,
         critical=then,
+        fraction=fraction,
     )
 
 
@@ -159,7 +184,7 @@ def _absolute_trend(
     width = effect["high"] - effect["low"]
     if width <= 0:
         return UNBOUNDED
-    return Trend(effect["estimate"] * better, width / (2 * now), worthwhile * base, then)
+    return Trend(effect["estimate"] * better, width / (2 * now), worthwhile * base, then, fraction)
 
 
 def _bounds(
