@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -13,6 +12,7 @@ from rollouts.ledger import units as stored
 from rollouts.ledger.bulk import CHUNK, table_of, upsert
 from rollouts.ledger.catalogue import Catalogue, Counting, total_up
 from rollouts.ledger.deltas import Deltas
+from rollouts.ledger.filling import Entry, entries_of
 from rollouts.ledger.model import Standing
 from rollouts.ledger.store import CountedRolloutRow, ExposureRow, SumRow, TotalRow, UnitCountRow
 
@@ -35,35 +35,29 @@ def adopt(session: Session, catalogue: Catalogue) -> None:
     held = {row.rollout_id: row for row in session.scalars(select(CountedRolloutRow))}
     for rollout_id in sorted(list_behind(session, catalogue)):
         counting, row = catalogue.countings[rollout_id], held.get(rollout_id)
-        is_ramp = (
-            row is not None and row.metrics == metrics_of(counting) and is_longer(counting, row)
-        )
-        n_cuts = len(row.cuts) if row is not None else 0
-        remember(session, counting)
-        if is_ramp:
-            restratify(session, counting, since_us=counting.cuts_us[n_cuts])
-        else:
+        if row is None or not has_grown(counting, row):
+            remember(session, counting, entries_of(counting, None))
             backfill(session, Catalogue([counting.measured]), counting)
+            continue
+        n_cuts, entries = len(row.cuts), entries_of(counting, row.metrics)
+        remember(session, counting, entries)
+        if n_cuts < len(counting.cuts_us):
+            restratify(session, counting, since_us=counting.cuts_us[n_cuts])
 
 
-def is_longer(counting: Counting, row: CountedRolloutRow) -> bool:
-    """Whether cuts were added at the end and nothing else changed."""
-    n = len(row.cuts)
-    return n < len(counting.cuts_us) and list(counting.cuts_us[:n]) == row.cuts
+def has_grown(counting: Counting, row: CountedRolloutRow) -> bool:
+    """Whether cuts and metrics were only added: then what was counted for them stands."""
+    same = list(counting.cuts_us[: len(row.cuts)]) == row.cuts
+    return same and {entry[0] for entry in row.metrics} <= {held.id for held in counting.metrics}
 
 
-def metrics_of(counting: Counting) -> list[list[object]]:
-    """The metrics counted for, as they are remembered: id, and whether it is a ratio."""
-    return [[metric.id, metric.is_ratio] for metric in counting.metrics]
-
-
-def remember(session: Session, counting: Counting) -> None:
+def remember(session: Session, counting: Counting, metrics: list[Entry]) -> None:
     """Note what the sums are made for now."""
     row = {
         "rollout_id": counting.id,
         "fingerprint": counting.measured.fingerprint,
         "cuts": list(counting.cuts_us),
-        "metrics": metrics_of(counting),
+        "metrics": metrics,
         "n_crossed": 0,
     }
     upsert(session, CountedRolloutRow, [row], put=("fingerprint", "cuts", "metrics"))
@@ -110,22 +104,6 @@ def backfill(session: Session, catalogue: Catalogue, counting: Counting) -> None
 def exposed(session: Session, rollout_id: int, size: int = CHUNK) -> Iterator[dict[int, Standing]]:
     """All units of a rollout, some thousand at a time, in the order of their numbers."""
     after: int | None = None
-    for _ in count():
-        query = (
-            select(_exposures)
-            .where(_exposures.c.rollout_id == rollout_id)
-            .order_by(_exposures.c.unit)
-            .limit(size)
-        )
-        if after is not None:
-            query = query.where(_exposures.c.unit > after)
-        rows = session.execute(query).all()
-        if not rows:
-            return
-        after = rows[-1].unit
-        yield {
-            row.unit: Standing(
-                row.variation, row.stratum, row.first_us, row.is_crossed, row.is_trusted
-            )
-            for row in rows
-        }
+    while standings := stored.exposed_after(session, rollout_id, after, size):
+        after = max(standings)
+        yield standings

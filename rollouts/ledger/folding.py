@@ -21,6 +21,7 @@ from rollouts.ledger.adopt import adopt, list_behind
 from rollouts.ledger.apply import apply
 from rollouts.ledger.bulk import fetch_in, table_of, upsert
 from rollouts.ledger.current import current_catalogue
+from rollouts.ledger.filling import SLICE, fill_slice, list_unfilled
 from rollouts.ledger.model import Folded
 from rollouts.ledger.resolve import Resolver
 from rollouts.ledger.store import LedgerStateRow, SeenMessageRow
@@ -49,11 +50,26 @@ def fold(db: Database, journal: Journal, *, unit_key: bytes, limit_events: int) 
 def adopt_plans(db: Database) -> None:
     """Bring the sums to the plans as they are now, where no event has done so already."""
     with db.reading() as session:
-        if not list_behind(session, current_catalogue(session)):
-            return
+        is_behind = bool(list_behind(session, current_catalogue(session)))
+    if is_behind:
+        with _collector_paused(), db.transaction() as session:
+            _locked_state(session)
+            adopt(session, current_catalogue(session))
+    while fill(db):
+        continue
+
+
+def fill(db: Database) -> bool:
+    """Count one more slice of a metric that was added, in its own transaction; False if none is."""
+    with db.reading() as session:
+        if not list_unfilled(session):
+            return False
     with _collector_paused(), db.transaction() as session:
         _locked_state(session)
-        adopt(session, current_catalogue(session))
+        unfilled = list_unfilled(session)  # somebody else may have been faster
+        if unfilled:
+            fill_slice(session, current_catalogue(session).countings[min(unfilled)], SLICE)
+    return True
 
 
 def find_offset(session: Session) -> int:

@@ -14,6 +14,7 @@ from rollouts.ingest.model import from_us
 from rollouts.ledger import units as stored
 from rollouts.ledger.adopt import exposed
 from rollouts.ledger.catalogue import Counting
+from rollouts.ledger.filling import is_filled
 from rollouts.ledger.model import Cell, Standing, Sums
 from rollouts.ledger.resolve import NOWHERE
 from rollouts.ledger.store import (
@@ -58,7 +59,10 @@ def _cells(
     rows = session.scalars(select(SumRow).where(SumRow.rollout_id == rollout_id))
     held = {(row.metric_version_id, row.variation, row.stratum): row for row in rows}
     cells: dict[CellKey, PairSummary] = {}
-    for metric_id, is_ratio in counted.metrics if counted else ():
+    for entry in counted.metrics if counted else ():
+        if not is_filled(entry):
+            continue
+        metric_id, is_ratio = entry
         for cell, n in units.items():
             row = held.get((metric_id, *cell))
             x, xx = (row.x, row.xx) if row else (0.0, 0.0)

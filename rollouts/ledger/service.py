@@ -17,7 +17,7 @@ from rollouts.errors import NotFound
 from rollouts.ingest.journal import Journal
 from rollouts.ingest.model import to_us
 from rollouts.ingest.understand import hasher_of_units
-from rollouts.ledger import adopt, folding, pruning, reading, recent
+from rollouts.ledger import adopt, filling, folding, pruning, reading, recent
 from rollouts.ledger.before import before_and_after
 from rollouts.ledger.catalogue import Counting
 from rollouts.ledger.crossing import crossed_by_variation
@@ -102,11 +102,11 @@ def recount(session: Session, rollout_id: int) -> Sums:
 def verify(session: Session) -> list[str]:
     """The standing self-check: what differs between kept and recounted sums, in words.
 
-    A rollout whose plan moved on since the last event is left out until the next one.
+    A rollout whose plan moved on is left out until its sums have followed.
     """
     found = []
     catalogue = current_catalogue(session)
-    behind = adopt.list_behind(session, catalogue)
+    behind = adopt.list_behind(session, catalogue) | filling.list_unfilled(session)
     for counting in catalogue.countings.values():
         if counting.id in behind:
             continue

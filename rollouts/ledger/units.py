@@ -39,6 +39,24 @@ def standings_of(session: Session, units: Collection[int]) -> dict[int, dict[int
     return held
 
 
+def exposed_after(
+    session: Session, rollout_id: int, after: int | None, limit: int
+) -> dict[int, Standing]:
+    """The next units of a rollout behind one of them, in the order of their numbers."""
+    query = (
+        select(_exposures)
+        .where(_exposures.c.rollout_id == rollout_id)
+        .order_by(_exposures.c.unit)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(_exposures.c.unit > after)
+    return {
+        row.unit: Standing(row.variation, row.stratum, row.first_us, row.is_crossed, row.is_trusted)
+        for row in session.execute(query)
+    }
+
+
 def totals_of(session: Session, units: Collection[int]) -> dict[tuple[int, int], dict[int, Total]]:
     """The units' totals, by (rollout, unit) and metric version."""
     held: dict[tuple[int, int], dict[int, Total]] = defaultdict(dict)
