@@ -191,26 +191,35 @@ def _impossible(kind: Kind, first: Any, second: Any) -> Any:
 
 def _per_unit(rows: Any, metrics: Sequence[MetricColumn], segments: Sequence[str]) -> Any:
     """One row per unit seen in one variation only, numbered by `code`."""
-    columns = {VARIATION: rows[VARIATION].min(), "seen": rows[VARIATION].nunique()}
-    for j, segment in enumerate(segments):
-        columns[f"s{j}"] = rows[segment].cast("string").min().fill_null(NO_SEGMENT)
-    for i, metric in enumerate(metrics):
-        columns |= _gathered(rows, i, metric)
-        for j in range(len(metric.covariates)):
-            columns[f"c{i}_{j}"] = rows[f"c{i}_{j}"].mean()
-    units = rows.group_by(UNIT).agg(**columns)
-    units = units.filter(units.seen == 1)
+    counts = rows.aggregate(rows=rows.count(), units=rows[UNIT].nunique()).to_pyarrow().to_pylist()
+    if counts[0]["rows"] == counts[0]["units"]:  # the usual file, spared the gathering
+        units = rows.mutate(
+            **{f"s{j}": rows[name].cast("string") for j, name in enumerate(segments)}
+        )
+    else:
+        units = _gathered(rows, metrics, segments)
+    filled = {f"s{j}": units[f"s{j}"].fill_null(NO_SEGMENT) for j in range(len(segments))}
     # A covariate that a unit lacks becomes the mean of all units: the same in every variation, so
     # that it can neither bias nor sharpen the comparison.
-    filled = {
-        f"c{i}_{j}": units[f"c{i}_{j}"].fill_null(units[f"c{i}_{j}"].mean()).fill_null(0.0)
-        for i, metric in enumerate(metrics)
-        for j in range(len(metric.covariates))
-    }
-    return units.mutate(code=ibis.row_number(), **filled)
+    for name in (name for i, metric in enumerate(metrics) for name in _covariates(i, metric)):
+        filled[name] = units[name].fill_null(units[name].mean()).fill_null(0.0)
+    held = [name for i, metric in enumerate(metrics) for name in _held(i, metric)]
+    return units.select(UNIT, VARIATION, *held, code=ibis.row_number(), **filled)
 
 
-def _gathered(rows: Any, i: int, metric: MetricColumn) -> dict[str, Any]:
+def _gathered(rows: Any, metrics: Sequence[MetricColumn], segments: Sequence[str]) -> Any:
+    """A unit's rows put together, without units seen in two variations."""
+    columns = {VARIATION: rows[VARIATION].min(), "seen_": rows[VARIATION].nunique()}
+    for j, segment in enumerate(segments):
+        columns[f"s{j}"] = rows[segment].cast("string").min()
+    for i, metric in enumerate(metrics):
+        columns |= _as_one(rows, i, metric)
+        columns |= {name: rows[name].mean() for name in _covariates(i, metric)}
+    units = rows.group_by(UNIT).agg(**columns)
+    return units.filter(units["seen_"] == 1)
+
+
+def _as_one(rows: Any, i: int, metric: MetricColumn) -> dict[str, Any]:
     """How a unit's rows become one value, by kind."""
     first, odd = rows[f"v{i}"], {f"o{i}": rows[f"o{i}"].max()}
     if metric.kind is Kind.PROPORTION:
@@ -264,16 +273,23 @@ def _group_rows(
 ) -> Iterator[Row]:
     """Every metric's row per variation, or per variation and value of one segment column."""
     sums = {name: s for i, m in enumerate(metrics) for name, s in _sums(units, i, m).items()}
+    shapes = {
+        i: _distributions(rows, units, i, metric, groups)
+        for i, metric in enumerate(metrics)
+        if not metric.summed
+    }
     for group in units.group_by(groups).agg(**sums).to_pyarrow().to_pylist():
-        value = None if segment is None else (segment, str(group[groups[-1]]))
-        here = units.filter(*(units[name] == group[name] for name in groups))
+        key = tuple(str(group[name]) for name in groups)
         for i, metric in enumerate(metrics):
+            empty = _shaped(metric, np.zeros(0), np.zeros(0, dtype=np.int64))
             yield Row(
                 variation=group[VARIATION],
-                segment=value,
+                segment=None if segment is None else (segment, key[1]),
                 metric=metric.name,
                 kind=metric.kind,
-                sums=_unpacked(rows, here, group, i, metric),
+                sums=_moments(group, i, 1 + len(_others(i, metric)))
+                if metric.summed
+                else shapes[i].get(key, empty),
                 n=group[f"n{i}"],
                 n_missing=group[f"m{i}"],
                 n_odd=group[f"odd{i}"],
@@ -295,27 +311,52 @@ def _sums(units: Any, i: int, metric: MetricColumn) -> dict[str, Any]:
     return sums
 
 
-def _others(i: int, metric: MetricColumn) -> list[str]:
-    if metric.kind is Kind.RATIO:
-        return [f"w{i}"]
+def _covariates(i: int, metric: MetricColumn) -> list[str]:
     return [f"c{i}_{j}" for j in range(len(metric.covariates))]
 
 
-def _unpacked(
-    rows: Any, here: Any, group: dict[str, Any], i: int, metric: MetricColumn
-) -> Summary | PairSummary | Moments | Histogram | Events | Times:
-    """One metric's sums, or its distribution where its kind needs one."""
-    if metric.summed:
-        return _moments(group, i, 1 + len(_others(i, metric)))
-    here = here.filter(here[f"v{i}"].notnull())
+def _held(i: int, metric: MetricColumn) -> list[str]:
+    """A metric's own columns of a unit."""
+    return [f"v{i}", f"o{i}"] + ([f"w{i}"] if metric.other is not None else [])
+
+
+def _others(i: int, metric: MetricColumn) -> list[str]:
+    """The columns whose products with the value are wanted."""
+    return [f"w{i}"] if metric.kind is Kind.RATIO else _covariates(i, metric)
+
+
+def _distributions(
+    rows: Any, units: Any, i: int, metric: MetricColumn, groups: list[str]
+) -> dict[tuple[str, ...], Histogram | Events | Times]:
+    """One metric's distribution in every group, by one query."""
+    here = units.filter(units[f"v{i}"].notnull())
     if metric.kind is Kind.TIME:
-        return Times(*_arrays(here.select(f"v{i}", happened=here[f"w{i}"] == 1)))
-    if metric.per_event:
+        found = here.select(*groups, value=f"v{i}", beside=here[f"w{i}"].cast("int64"))
+    elif metric.per_event:
         seen = rows.filter(rows[f"v{i}"].notnull()).select(UNIT, value=f"v{i}")
-        events = seen.join(here.select(UNIT, "code"), UNIT).order_by("value")
-        return Events(*_arrays(events.select("value", "code")))
-    counted = here.group_by(value=f"v{i}").agg(units=here.count()).order_by("value")
-    return Histogram(*_arrays(counted))
+        found = seen.join(here.select(UNIT, "code", *groups), UNIT).rename(beside="code")
+    else:
+        found = here.group_by(*groups, value=f"v{i}").agg(beside=here.count())
+    found = found.order_by(*groups, "value").select(*groups, "value", "beside").to_pyarrow()
+    if found.num_rows == 0:
+        return {}
+    values, beside = (found[name].to_numpy() for name in ("value", "beside"))
+    codes = [found[name].combine_chunks().dictionary_encode().indices.to_numpy() for name in groups]
+    starts = np.flatnonzero(np.any([np.diff(code, prepend=-1) != 0 for code in codes], axis=0))
+    ends = [*starts[1:], found.num_rows]
+    return {
+        tuple(str(found[name][int(start)]) for name in groups): _shaped(
+            metric, values[start:end], beside[start:end]
+        )
+        for start, end in zip(starts, ends, strict=True)
+    }
+
+
+def _shaped(metric: MetricColumn, values: Any, beside: Any) -> Histogram | Events | Times:
+    """Rising values with their counts, their units' codes or whether their event happened."""
+    if metric.kind is Kind.TIME:
+        return Times(values, beside == 1)
+    return Events(values, beside) if metric.per_event else Histogram(values, beside)
 
 
 def _moments(group: dict[str, Any], i: int, k: int) -> Summary | PairSummary | Moments:
@@ -328,8 +369,3 @@ def _moments(group: dict[str, Any], i: int, k: int) -> Summary | PairSummary | M
         return PairSummary(n, x, y, products[0, 0], products[1, 1], products[0, 1])
     square = [[products[min(a, b), max(a, b)] for b in range(k)] for a in range(k)]
     return Moments(n, np.array(totals), np.array(square))
-
-
-def _arrays(table: Any) -> list[Any]:
-    """A table's columns as NumPy arrays."""
-    return [column.to_numpy() for column in table.to_pyarrow().columns]
