@@ -1,10 +1,9 @@
-"""Sharper comparisons from what was known before exposure: CUPED and post-stratification.
+"""Sharper comparisons from what was known before exposure: CUPED and regression adjustment.
 
 The adjustment removes the part of the outcome that covariates predicted already. It is honest only
 if the treatment could not have touched the covariate, so that is asked, and checked, first.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
@@ -25,7 +24,7 @@ from analysis.inputs import (
     too_few,
 )
 from analysis.moments import Moments
-from analysis.summary import PairSummary, Summary
+from analysis.summary import PairSummary
 
 Floats = npt.NDArray[np.float64]
 
@@ -124,8 +123,7 @@ def relative(
     `analysis.mean.relative`. Other arguments, refusals and sources as in `difference`; Undecided
     also where the control's adjusted mean is not clearly above zero.
     """
-    if scale not in ("log", "delta"):
-        raise ValueError(f"scale must be 'log' or 'delta', not {scale!r}")
+    mean.check_scale(scale)
     arms = _ready(control, treatment, before_exposure, level)
     if isinstance(arms, Undecided):
         return arms
@@ -169,77 +167,6 @@ def balance_p_value(control: Moments | PairSummary, treatment: Moments | PairSum
     within = pooled[np.ix_(kept, kept)] / (n - 2)
     squared = float(gap @ np.linalg.solve(within, gap)) / (1 / first.n + 1 / second.n)
     return float(fdtrc(k, n - k - 1, squared * (n - k - 1) / (k * (n - 2))))
-
-
-def poststratified(
-    control: Mapping[str, Summary], treatment: Mapping[str, Summary], *, level: float = 0.95
-) -> Adjusted | Undecided:
-    """Treatment's mean minus control's, stratum by stratum, each weighted by its share of all units.
-
-    control, treatment: a summary per stratum, strata being fixed before exposure. Strata with fewer
-    than 2 units in an arm are first put together.
-    Undecided if that leaves too few, with broken sums, or without spread in any stratum.
-    Raises ValueError for a level that cannot be.
-    Source: Miratrix, Sekhon & Yu (2013), JRSS B 75:369.
-
-    >>> before = {"new": Summary.of([1, 2, 1, 2]), "old": Summary.of([9, 8, 9, 8])}
-    >>> after = {"new": Summary.of([2, 3, 2, 3]), "old": Summary.of([10, 9, 10, 9])}
-    >>> found = poststratified(before, after)
-    >>> found.effect.estimate, round(found.gain, 2)
-    (1.0, 0.98)
-    """
-    check_level(level)
-    strata = _strata(control, treatment)
-    if isinstance(strata, Undecided):
-        return strata
-    units = sum(c.n for c, _ in strata), sum(t.n for _, t in strata)
-    weights = [(c.n + t.n) / sum(units) for c, t in strata]
-    estimate = sum(w * (t.mean - c.mean) for w, (c, t) in zip(weights, strata, strict=True))
-    parts = [
-        (w * w * arm.variance / arm.n, arm.n)
-        for w, pair in zip(weights, strata, strict=True)
-        for arm in pair
-    ]
-    variance = sum(part for part, _ in parts)
-    if variance == 0:
-        return CONSTANT
-    error = sqrt(variance)
-    degrees = 1 / sum((part / variance) ** 2 / (n - 1) for part, n in parts)
-    half = t_quantile(level, degrees) * error
-    effect = fixed_effect(
-        estimate,
-        estimate - half,
-        estimate + half,
-        scale=Scale.ABSOLUTE,
-        level=level,
-        units=units,
-        method="post-stratified difference in means",
-        p_value=t_p_value(estimate / error, degrees),
-        assumptions=("units are independent of each other", "strata were fixed before exposure"),
-    )
-    plain = [sum(arms, Summary()) for arms in zip(*strata, strict=True)]
-    gain = 1 - variance / sum(arm.variance / arm.n for arm in plain)
-    return effect if isinstance(effect, Undecided) else Adjusted(effect, gain)
-
-
-def _strata(
-    control: Mapping[str, Summary], treatment: Mapping[str, Summary]
-) -> list[tuple[Summary, Summary]] | Undecided:
-    """Pairs of summaries per stratum, thin strata put together."""
-    pairs = [
-        (control.get(name, Summary()), treatment.get(name, Summary()))
-        for name in sorted(control.keys() | treatment.keys())
-    ]
-    if not all(np.isfinite([arm.total, arm.squares]).all() for pair in pairs for arm in pair):
-        return BROKEN
-    for name, arm in zip(("control", "treatment"), zip(*pairs, strict=True), strict=False):
-        if (n := sum(stratum.n for stratum in arm)) < 2:
-            return too_few(name, n, 2)
-    pairs.sort(key=lambda pair: min(pair[0].n, pair[1].n))
-    while len(pairs) > 1 and min(pairs[0][0].n, pairs[0][1].n) < 2:
-        (c0, t0), (c1, t1), *rest = pairs
-        pairs = sorted([(c0 + c1, t0 + t1), *rest], key=lambda pair: min(pair[0].n, pair[1].n))
-    return pairs or too_few("control", 0, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,8 +85,7 @@ def relative(
     (0.1, -0.038, 0.258)
     """
     check_level(level)
-    if scale not in ("log", "delta"):
-        raise ValueError(f"scale must be 'log' or 'delta', not {scale!r}")
+    check_scale(scale)
     if (refused := unusable(control, treatment)) is not None:
         return refused
     if control.centred == 0 and treatment.centred == 0:
@@ -99,6 +98,12 @@ def relative(
         scale=scale,
         method="ratio of means",
     )
+
+
+def check_scale(scale: str) -> None:
+    """Raise ValueError unless the scale of a relative interval is one of those offered."""
+    if scale not in ("log", "delta"):
+        raise ValueError(f"scale must be 'log' or 'delta', not {scale!r}")
 
 
 def relative_of(

@@ -18,7 +18,7 @@ from analysis.inputs import (
     t_quantile,
     unusable_pairs,
 )
-from analysis.mean import relative_of, welch_degrees
+from analysis.mean import check_scale, relative_of, welch_degrees
 from analysis.mover import Limits, difference_limits, ratio_limits
 from analysis.summary import ROUGH, ROUNDING, PairSummary
 
@@ -94,8 +94,7 @@ def relative(
     (0.5, 0.364, 0.649)
     """
     check_level(level)
-    if scale not in ("log", "delta"):
-        raise ValueError(f"scale must be 'log' or 'delta', not {scale!r}")
+    check_scale(scale)
     if (refused := _refused(control, treatment)) is not None:
         return refused
     arms = control, treatment

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import cuped, mean
-from analysis.effect import Effect, Undecided
+from analysis.effect import Undecided
 from analysis.moments import Moments
 from analysis.summary import PairSummary, Summary
 
@@ -156,45 +156,6 @@ def test_balance_is_hotellings_test():
     assert cuped.balance_p_value(*map(pair, arms)) == pytest.approx(
         ttest_ind(arms[1][:, 1], arms[0][:, 1]).pvalue, rel=1e-8
     )
-
-
-def test_strata_remove_what_lies_between_them():
-    """New and old customers differ; within each the effect is clear."""
-    draw = np.random.default_rng(10)
-    levels = {"new": 5.0, "old": 50.0}
-    before = {k: Summary.of(draw.normal(v, 1, 200)) for k, v in levels.items()}
-    after = {k: Summary.of(draw.normal(v + 1, 1, 180)) for k, v in levels.items()}
-    found = cuped.poststratified(before, after)
-
-    assert found.effect.low <= 1 <= found.effect.high
-    assert found.gain > 0.99
-    assert found.effect.high - found.effect.low < 0.5
-
-
-def test_one_stratum_is_the_plain_difference():
-    """Nothing to stratify by, nothing gained."""
-    one, two = Summary.of([1, 2, 3, 4]), Summary.of([3, 4, 5, 9])
-    found = cuped.poststratified({"all": one}, {"all": two})
-    plain = mean.difference(one, two)
-
-    assert (found.effect.low, found.effect.high) == pytest.approx((plain.low, plain.high))
-    assert found.gain == pytest.approx(0)
-
-
-def test_thin_strata_are_put_together():
-    """A stratum with one unit in an arm has no variance of its own."""
-    before = {"a": Summary.of([1, 2, 3]), "b": Summary.of([9]), "c": Summary.of([8, 9])}
-    after = {"a": Summary.of([2, 3, 4]), "b": Summary.of([10, 9]), "d": Summary.of([7])}
-    found = cuped.poststratified(before, after)
-
-    assert isinstance(found.effect, Effect)
-    assert (found.effect.n_control, found.effect.n_treatment) == (6, 6)
-    assert "no units" in cuped.poststratified({}, {}).reason
-    assert (
-        "treatment has only 1 unit" in cuped.poststratified(before, {"a": Summary.of([1])}).reason
-    )
-    nan = {"a": Summary(3, float("nan"), 1.0)}
-    assert "missing or infinite" in cuped.poststratified(before, nan).reason
 
 
 @pytest.mark.slow
