@@ -91,13 +91,17 @@ def forecast_rail(
     course: Course,
     *,
     replications: int,
+    kind: Kind | None = None,
     seed: int = 0,
 ) -> list[RailForecast]:
-    """How the stop-loss of one guardrail will behave, once for each share of a new version."""
+    """How the stop-loss of one guardrail will behave, once for each share of a new version.
+
+    kind: the form of the stop-loss that will judge it; None: the usual one for its aggregation.
+    """
     alpha = split_alpha(draft.alpha, draft.guardrails, len(draft.treatments))[rail.metric]
     found = []
     for share, arms in _arms_by_share(draft).items():
-        plan = stop_loss_plan(draft, rail, definition, baseline, course, alpha, share)
+        plan = stop_loss_plan(draft, rail, definition, baseline, course, alpha, share, kind)
         if isinstance(plan, Undecided):
             found.append(RailForecast(rail.metric, arms, alpha, (), plan))
             continue
@@ -117,6 +121,7 @@ def stop_loss_plan(
     course: Course,
     alpha: float,
     share: float,
+    kind: Kind | None = None,
 ) -> operating.Plan | Undecided:
     """The plan as the simulation takes it, or why there is none and what to give."""
     if not course.stretches:
@@ -148,7 +153,7 @@ def stop_loss_plan(
         margin,
         stages_of(draft, course, share, per_unit),
         alpha=alpha,
-        kind=Kind.PROPORTION if is_share else Kind.OTHER,
+        kind=kind or (Kind.PROPORTION if is_share else Kind.OTHER),
     )
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from analysis.effect import Scale
+from analysis.stoploss import Kind
 from rollouts.errors import Fault, Invalid, Unavailable
 from rollouts.lifecycle import service as lifecycle
 from rollouts.lifecycle.course import Course, course
@@ -26,6 +28,7 @@ from rollouts.metrics.codec import from_dict
 from rollouts.metrics.model import Definition
 from rollouts.results import forecast_words as words
 from rollouts.results.baselines import Past, Traffic, baseline_in, list_past, traffic_in
+from rollouts.results.pacing import form_of
 
 REPLICATIONS = 1000
 LEAST_REPLICATIONS = 250
@@ -198,6 +201,7 @@ def _simulate(prepared: Prepared) -> dict[str, Any]:
             known.get(rail.metric),
             prepared.course,
             replications=prepared.replications,
+            kind=_kind(prepared.metrics[rail.metric].definition),
         )
     ]
     per_day = prepared.traffic.customers_per_day if prepared.traffic else None
@@ -213,6 +217,12 @@ def _simulate(prepared: Prepared) -> dict[str, Any]:
         for goal in draft.goals
     ]
     return _shown(prepared, rails, goals)
+
+
+def _kind(definition: Definition) -> Kind | None:
+    """The form of the stop-loss that a look would judge it by."""
+    form = form_of(definition, Scale.RELATIVE)
+    return form if isinstance(form, Kind) else None
 
 
 def _shown(

@@ -6,11 +6,16 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from analysis.effect import Scale
+from analysis.stoploss import Kind
 from rollouts.db import Database
+from rollouts.metrics.model import Aggregation, Definition, Direction, Selector
 from rollouts.reports import method, method_words
 from rollouts.results import shown
+from rollouts.results.pacing import form_of
 from rollouts.web import formatting as say
 from tests.benchmarks.for_the_page import shortened
+from tests.benchmarks.operating_characteristics import NOT_AS_COUNT
 from tests.rollouts.reports import shop
 from tests.rollouts.reports.shop import text_of
 
@@ -75,6 +80,18 @@ def test_every_figure_of_the_page_follows_the_file(
     assert "the worst measured in any situation: 3.3 %" in page
     assert "at most 5.2 % of rollouts" in page
     assert "--replications 400" in page
+
+
+def test_our_rule_is_shown_as_the_service_judges():
+    """The benchmark tries two forms for counts; the page shows the one that looks use."""
+    held = raw()
+    other = [{**row, "rule": NOT_AS_COUNT, "stopped": 0.02} for row in held["rows"][:4]]
+    both = shortened(raw(rows=held["rows"] + other), "2031-02-03")["situations"][0]["rules"]
+    counted = Definition(Selector("event"), Aggregation.COUNT, Direction.DOWN)
+    is_count = form_of(counted, Scale.RELATIVE) is Kind.COUNT
+
+    assert NOT_AS_COUNT not in both
+    assert both["share test"]["1"][0] == (0.031 if is_count else 0.02)
 
 
 def test_our_rule_keeps_its_promise_in_the_kept_figures():
