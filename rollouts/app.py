@@ -30,8 +30,9 @@ from rollouts.reports import pages as report_pages
 from rollouts.results import api as results_api
 from rollouts.runtime import Runtime
 from rollouts.tolerances import api as tolerances_api
-from rollouts.web import access, documentation, headers, json_bytes, problems, running
+from rollouts.web import access, documentation, headers, problems, running
 from rollouts.web import pages as base_pages
+from rollouts.web.json_provider import Provider
 
 log = structlog.get_logger()
 
@@ -101,7 +102,7 @@ def create_app(settings: Settings | None = None, parts: Runtime | None = None) -
         security_schemes={"key": {"type": "http", "scheme": "bearer"}},
     )
     app.extensions["rollouts"] = held
-    app.json = json_bytes.Provider(app)
+    app.json = Provider(app)
     app.config["MAX_CONTENT_LENGTH"] = held.settings.body_max_bytes
     app.url_map.strict_slashes = False
     app.validation_error_callback = lambda wrong: problems.answer_refusal(

@@ -5,23 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from flask.json.provider import JSONProvider
 
 from rollouts.errors import Malformed
 
 MAX_DEPTH = 32
-
-
-class Provider(JSONProvider):
-    """What views return as plain values goes out in the same form: times as ISO 8601."""
-
-    def dumps(self, obj: Any, **_: Any) -> str:
-        """Encode; keyword arguments of the standard library's encoder mean nothing here."""
-        return dumps(obj).decode()
-
-    def loads(self, s: str | bytes, **_: Any) -> Any:
-        """Decode what somebody sent. Raises Malformed."""
-        return loads(s.encode() if isinstance(s, str) else s)
 
 
 def dumps(value: object) -> bytes:
