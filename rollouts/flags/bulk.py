@@ -64,7 +64,7 @@ def change_all(
         _write_flag(session, before.get(flag.key), flag, action, actor, reason, now)
         for flag in changed
     ]
-    groups.check_references(session, saved_groups)
+    groups.check_references(session, [g for g in saved_groups if g.condition is not None])
     changes.check_references(session, changed)
     publish(session, now)
     return done

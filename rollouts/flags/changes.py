@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from rollouts.flags.differences import differences, sides
 from rollouts.flags.groups import list_groups
 from rollouts.flags.model import Flag, FlagState
 from rollouts.flags.publishing import publish
-from rollouts.flags.references import flag_reference_faults
+from rollouts.flags.references import flag_reference_faults, many_reference_faults
 from rollouts.flags.revisions import add_revision, check_flag_revision
 from rollouts.flags.rule_json import dump_flag
 from rollouts.flags.store import FlagRow
@@ -92,7 +92,8 @@ def save(
 ) -> Flag:
     """Check a flag and write all that a change leaves behind."""
     check_flag(session, before, after, actor, reason)
-    check_references(session, [after])
+    groups = {group.key: group for group in list_groups(session)}
+    refuse("The flag", flag_reference_faults(after, store.list_live_flags(session), groups))
     saved = write(session, row, before, after, action, actor, reason, now)
     publish(session, now)
     return saved
@@ -170,12 +171,11 @@ def _check(session: Session, flag: Flag, reason: str) -> None:
     refuse("The flag", flag_faults(flag))
 
 
-def check_references(session: Session, flags: Iterable[Flag]) -> None:
+def check_references(session: Session, changed: Sequence[Flag]) -> None:
     """Refuse flags that refer to what does not exist, or to themselves by way of others."""
     groups = {group.key: group for group in list_groups(session)}
     live = store.list_live_flags(session)
-    for flag in flags:
-        refuse("The flag", flag_reference_faults(flag, live, groups))
+    refuse("The flags", many_reference_faults(changed, live, groups))
 
 
 def with_state(flag: Flag, environment: str, state: FlagState) -> Flag:

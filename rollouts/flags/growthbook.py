@@ -24,7 +24,8 @@ from rollouts.flags.model import (
 from rollouts.flags.references import groups_of
 from rollouts.flags.value_checks import kind_problem
 
-MOST_FEATURES = 5_000
+MOST_FEATURES = 1_000
+MOST_GROUPS = 500
 KINDS = (FlagKind.BOOLEAN, FlagKind.STRING, FlagKind.NUMBER)
 
 
@@ -54,6 +55,9 @@ def read_payload(
 
 
 def _read_groups(raw: Mapping[str, Any], faults: list[Fault]) -> Iterator[SavedGroup]:
+    if len(raw) > MOST_GROUPS:
+        faults.append(Fault("savedGroups", f"at most {MOST_GROUPS:,} at once"))
+        return
     for key, entry in raw.items():
         try:
             yield _read_group(key, entry)
