@@ -41,3 +41,8 @@ def _rule_words(rule: Any) -> rule_words.RuleWords:
 @bp.app_template_filter("field_words")
 def _field_words(name: str) -> str:
     return words.field_words(name)
+
+
+@bp.app_template_filter("unit_hash")
+def _unit_hash(unit: int) -> str:
+    return f"{unit & 0xFFFFFFFFFFFFFFFF:016x}"

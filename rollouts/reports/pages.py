@@ -19,6 +19,7 @@ from rollouts.reports import (
     service,
 )
 from rollouts.reports import editor_pages as editor_pages
+from rollouts.reports import setup_pages as setup_pages
 from rollouts.reports.blueprint import bp
 from rollouts.reports.home import Wanted
 from rollouts.reports.tables import to_csv

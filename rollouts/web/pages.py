@@ -27,6 +27,7 @@ NAVIGATION = (
     ("reports.audit", "Audit"),
     ("reports.method", "Method"),
     ("documentation.page", "API"),
+    ("reports.setup_connections", "Set up"),
 )
 
 FILTERS = (
