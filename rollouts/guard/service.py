@@ -251,6 +251,8 @@ def _news(judgement: Judgement, before: SnapshotRow | None, is_told: bool) -> st
     if judgement.worst is not None and judgement.worst.kind == "futile":
         return "" if is_told else "futile"
     last = before.body["decision"]["action"] if before else "none"
+    if before and before.body["verdict"]["kind"] == "futile":
+        last = "none"  # a hold for harm's sake is news, even where the ramp was held before
     action = judgement.action.value if judgement.action else "none"
     if action == last or action in ("none", "observe"):
         return ""

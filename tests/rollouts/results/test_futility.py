@@ -179,3 +179,24 @@ def test_a_floor_that_cannot_be_is_refused(story: Timeline, floor: object):
 
     assert answer.status_code == 422
     assert "futility_floor" in answer.text
+
+
+def test_a_later_hold_for_harms_sake_is_still_news(story: Timeline):
+    """People who were told that it does not work must hear that the budget runs out."""
+    told(
+        story,
+        0.2,
+        ramp=[{"share": 0.1, "hold_seconds": 86_400}, {"share": 1.0}],
+        guardrails=[{"metric": "contacts", "margin": 0.9, "budget": {"amount": 60}}],
+        planned_units=2100,
+        deadline=None,
+    )
+    assert story.messages("rollout.held") == []
+    story.happen(every(named("new", N), 0.06), "contact", 7)
+    story.move(days=11)
+
+    body = story.look()
+
+    assert body["decision"]["action"] == "hold"
+    assert found(body, "contacts")["budget"]["state"] == "hold"
+    assert len(story.messages("rollout.held")) == 1
