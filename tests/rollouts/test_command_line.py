@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from click.testing import CliRunner, Result
 from flask import Flask
 
 from rollouts import first_start
+from rollouts.accounts.model import OPERATOR
 from rollouts.cli import cli
 from rollouts.config import Settings
-from rollouts.flags import code_commands
+from rollouts.flags import code_commands, service
 from rollouts.flags.code_scan import branch_of, scan
+from rollouts.flags.model import Mode, Options
 from rollouts.runtime import Runtime
 from rollouts.supervisor import to_environment
 from tests.conftest import ADMIN_KEY
@@ -65,6 +68,39 @@ def test_a_flag_from_export_to_kill(run: Run, tmp_path: Path):
     assert [place["enabled"] for place in held["environments"].values()] == [False, False]
     run("flags", "on", "f")
     assert run("flags", "list").output.splitlines()[1].split() == ["f", "boolean", "on", "off"]
+
+
+def test_a_change_reaches_the_running_service(run: Run, parts: Runtime, tmp_path: Path):
+    """Which notices it as it notices those of its own processes."""
+    file = tmp_path / "flags.yaml"
+    file.write_text(FILE)
+    run("flags", "apply", str(file), "--yes")
+    with parts.db.transaction() as session:
+        made = service.create_connection(
+            session,
+            name="web",
+            environment="production",
+            mode=Mode.PLAIN,
+            options=Options(),
+            actor=OPERATOR,
+            now=parts.now(),
+        )
+        client_key = made.client_key
+    parts.delivery.start()
+    assert b"rules" in _served(parts, client_key)
+
+    run("flags", "kill", "f", "--reason", "broken")
+
+    until = time.monotonic() + 20
+    while b"rules" in _served(parts, client_key) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert b"rules" not in _served(parts, client_key)
+
+
+def _served(parts: Runtime, client_key: str) -> bytes:
+    held = parts.delivery.current(client_key)
+    assert held is not None
+    return held.served.body
 
 
 def test_what_was_exported_can_be_applied(run: Run, tmp_path: Path):

@@ -148,3 +148,23 @@ def test_a_rollouts_flag_is_left_alone(api: Caller, parts: Runtime):
         409,
         "conflict",
     )
+
+
+def test_a_chain_that_grows_too_long_is_refused(api: Caller):
+    """Also when the flag that makes it so is in the middle."""
+    chain = {
+        f"f{n}": {"rules": [{"force": 1, "parentConditions": [{"id": f"f{n + 1}"}]}]}
+        for n in range(11)
+    }
+
+    assert api.refused("POST", PATH, {"features": {**chain, "f11": {}}}) == (422, "invalid")
+    api.post(PATH, {"features": {key: chain[key] for key in list(chain)[1:]} | {"f11": {}}})
+
+
+def test_too_much_at_once_is_refused(api: Caller):
+    """Other writers wait while an import is written."""
+    features = {f"f{n}": {"defaultValue": 1} for n in range(1_001)}
+    groups = {f"g{n}": [] for n in range(501)}
+
+    assert api.refused("POST", PATH, {"features": features}) == (422, "invalid")
+    assert api.refused("POST", PATH, {"features": {}, "savedGroups": groups}) == (422, "invalid")
