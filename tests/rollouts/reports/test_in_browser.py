@@ -24,6 +24,11 @@ PATHS = (
     "/flags/guided-returns",
     "/catalogue/contacts",
     "/audit",
+    "/flags/guided-returns/rules",
+    "/flags/guided-returns/revisions/1",
+    "/setup/connections",
+    "/setup/people",
+    "/setup/alerts",
     "/method",
     "/rollouts/guided-returns/plan?mean.contacts=0.075&mean.returned=0.3",
 )
@@ -121,3 +126,25 @@ def test_slash_leads_to_the_search(browser: Browser, address: str):
     page.keyboard.type("gui/ded")
 
     assert page.locator("input[type=search]").input_value() == "gui/ded"
+
+
+def test_rules_are_edited_without_script_and_by_keyboard(browser: Browser, address: str):
+    """Plain forms do it all: a rule is added, moved, mended where the page says so, and saved."""
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto(f"{address}/flags/guided-returns/rules?environment=staging")
+    page.get_by_role("button", name="Add a rule: a share").press("Enter")
+    page.get_by_label("Name, for people").fill("Staff")
+    page.get_by_label("To per cent").fill("a third")
+    page.get_by_label("To per cent").press("Enter")
+    assert page.locator("#wrong").evaluate("e => e === document.activeElement")
+    page.get_by_role("link", name="Rule 1, share").click()
+    assert page.get_by_label("Name, for people").input_value() == "Staff"
+    page.get_by_label("To per cent").fill("33.3")
+    page.get_by_label("To per cent").press("Enter")
+    page.get_by_label("Why").fill("try it ourselves")
+    page.get_by_role("button", name="Save revision").click()
+
+    assert "try it ourselves" in page.locator(".feed").inner_text()
+    assert "for 33" in page.locator("table").first.inner_text()
+    context.close()
