@@ -48,6 +48,10 @@ def read(source: str | Path | Any) -> Any:
     """An Ibis table of a CSV or Parquet file (compressed or not); a table is given back as it is.
 
     Raises ValueError for another kind of file and FileNotFoundError for none.
+
+    >>> read("sheet.xlsx")
+    Traceback (most recent call last):
+    FileNotFoundError: sheet.xlsx
     """
     if not isinstance(source, str | Path):
         return source
@@ -63,7 +67,11 @@ def read(source: str | Path | Any) -> Any:
 
 
 def guess_kind(source: str | Path | Any, column: str) -> Kind:
-    """A proportion if the column holds only 0, 1, true, false and gaps, a mean otherwise."""
+    """A proportion if the column holds only 0, 1, true, false and gaps, a mean otherwise.
+
+    >>> guess_kind(ibis.memtable({"won": [0, 1, None], "spent": [0.0, 2.5, 1.0]}), "won")
+    <Kind.PROPORTION: 'proportion'>
+    """
     table = read(source)
     _check_columns(table, (column,))
     value = _number(table, column)
@@ -72,7 +80,12 @@ def guess_kind(source: str | Path | Any, column: str) -> Kind:
 
 
 def exposures(source: str | Path | Any, *, unit: str, variation: str) -> Exposures:
-    """Count units per variation, and those that cannot be used."""
+    """Count units per variation, and those that cannot be used.
+
+    >>> table = ibis.memtable({"who": [1, 2, 3, 3, None], "arm": ["a", "b", "a", "b", "a"]})
+    >>> exposures(table, unit="who", variation="arm")
+    Exposures(counts={'a': 1, 'b': 1}, crossed=1, unnamed=1, rows=5)
+    """
     table = read(source)
     _check_columns(table, (unit, variation))
     named = _named(table, unit, variation)

@@ -122,6 +122,11 @@ def relative(
     Both means are taken at the covariates' average over all units. scale: "log" or "delta", as in
     `analysis.mean.relative`. Other arguments, refusals and sources as in `difference`; Undecided
     also where the control's adjusted mean is not clearly above zero.
+
+    >>> first = PairSummary.of([11, 12, 13, 15, 14, 16], [0, 1, 2, 4, 4, 5])
+    >>> second = PairSummary.of([12, 13, 15, 15, 17, 16], [0, 1, 3, 4, 5, 4])
+    >>> round(relative(first, second, before_exposure=True).effect.estimate, 3)
+    0.074
     """
     mean.check_scale(scale)
     arms = _ready(control, treatment, before_exposure, level)

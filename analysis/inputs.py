@@ -24,7 +24,12 @@ UNBOUNDED = Undecided("the effect cannot be bounded yet", needs="more units")
 
 
 def check_level(level: float) -> None:
-    """Raise ValueError unless level is a confidence level in (0, 1)."""
+    """Raise ValueError unless level is a confidence level in (0, 1).
+
+    >>> check_level(95)
+    Traceback (most recent call last):
+    ValueError: level must lie between 0 and 1, not 95
+    """
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, not {level}")
 
@@ -34,6 +39,11 @@ def unusable(control: Summary, treatment: Summary, *, least: int = 2) -> Undecid
 
     least: units that each variation needs.
     Raises ValueError if a number of units is negative.
+
+    >>> unusable(Summary(), Summary.of([1, 2])).reason
+    'control has no units so far'
+    >>> unusable(Summary.of([1, 2]), Summary.of([1, 2])) is None
+    True
     """
     sums = (control.total, control.squares, treatment.total, treatment.squares)
     return _unusable(control.n, treatment.n, sums, least)
@@ -42,7 +52,11 @@ def unusable(control: Summary, treatment: Summary, *, least: int = 2) -> Undecid
 def unusable_pairs(
     control: PairSummary, treatment: PairSummary, *, least: int = 2
 ) -> Undecided | None:
-    """As `unusable`, for two values per unit."""
+    """As `unusable`, for two values per unit.
+
+    >>> unusable_pairs(PairSummary.of([1], [2]), PairSummary()).reason
+    'control has only 1 unit so far'
+    """
     sums = [s for a in (control, treatment) for s in (a.x_total, a.y_total, a.xx, a.yy, a.xy)]
     return _unusable(control.n, treatment.n, sums, least)
 
@@ -60,23 +74,39 @@ def _unusable(control: int, treatment: int, sums: Iterable[float], least: int) -
 
 
 def too_few(name: str, n: int, least: int) -> Undecided:
-    """The answer where a variation has too few units."""
+    """The answer where a variation has too few units.
+
+    >>> too_few("treatment", 3, 5).reason
+    'treatment has only 3 units so far'
+    """
     seen = "no units" if n == 0 else "only 1 unit" if n == 1 else f"only {n} units"
     return Undecided(f"{name} has {seen} so far", needs=f"at least {least} in each variation")
 
 
 def z_quantile(level: float) -> float:
-    """The normal quantile of a two-sided interval: 1.96 for 0.95."""
+    """The normal quantile of a two-sided interval: 1.96 for 0.95.
+
+    >>> round(z_quantile(0.95), 2)
+    1.96
+    """
     return -float(ndtri((1 - level) / 2))
 
 
 def t_quantile(level: float, degrees: float) -> float:
-    """Student's quantile of a two-sided interval."""
+    """Student's quantile of a two-sided interval.
+
+    >>> round(t_quantile(0.95, 10), 3)
+    2.228
+    """
     return -float(stdtrit(degrees, (1 - level) / 2))
 
 
 def t_p_value(statistic: float, degrees: float) -> float:
-    """Two-sided chance of a t statistic this far from zero."""
+    """Two-sided chance of a t statistic this far from zero.
+
+    >>> round(t_p_value(-2.228, 10), 3)
+    0.05
+    """
     return min(1.0, 2 * float(stdtr(degrees, -abs(statistic))))
 
 
@@ -111,6 +141,12 @@ def fixed_effect(
     """An effect valid for one look; rounding never puts the estimate outside its interval.
 
     Answers Undecided where a limit does not exist (it is infinite or not a number).
+
+    >>> effect = fixed_effect(
+    ...     0.1, 0.0, 0.3, scale=Scale.RELATIVE, level=0.95, units=(10, 10), method="by hand"
+    ... )
+    >>> effect.validity
+    <Validity.FIXED: 'fixed'>
     """
     if not (isfinite(estimate) and isfinite(low) and isfinite(high)):
         return UNBOUNDED

@@ -101,7 +101,10 @@ def relative(
 
 
 def check_scale(scale: str) -> None:
-    """Raise ValueError unless the scale of a relative interval is one of those offered."""
+    """Raise ValueError unless the scale of a relative interval is one of those offered.
+
+    >>> check_scale("log")
+    """
     if scale not in ("log", "delta"):
         raise ValueError(f"scale must be 'log' or 'delta', not {scale!r}")
 
@@ -119,6 +122,10 @@ def relative_of(
     """The relative effect of two independent estimates (control's first) with their variances.
 
     means, variances, units: of the control and of the treatment; variances are of the estimates.
+
+    >>> effect = relative_of((10.0, 11.0), (0.1, 0.1), (500, 500), level=0.95, scale="log", method="m")
+    >>> round(effect.estimate, 3), round(effect.low, 3), round(effect.high, 3)
+    (0.1, 0.012, 0.196)
     """
     limits = [_limits(*arm, level) for arm in zip(means, variances, units, strict=True)]
     if limits[0].low <= 0:

@@ -82,7 +82,10 @@ def split_alpha(alpha: float, weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def check_weights(weights: Mapping[str, float]) -> None:
-    """Raise ValueError unless the weights are above 0 and sum to 1."""
+    """Raise ValueError unless the weights are above 0 and sum to 1.
+
+    >>> check_weights({"refunds": 0.75, "latency": 0.25})
+    """
     sound = all(isfinite(weight) and weight > 0 for weight in weights.values())
     if not sound or not isclose(fsum(weights.values()), 1, abs_tol=1e-9):
         raise ValueError(f"weights must be above 0 and sum to 1, not {dict(weights)}")

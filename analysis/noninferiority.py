@@ -68,6 +68,11 @@ def equivalent(effect: Effect | Undecided, margin: float) -> bool | Undecided:
     A test at alpha uses an interval of level 1 - 2 alpha.
     Raises ValueError for a margin that is negative or not a number.
     Source: Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657.
+
+    >>> from analysis.proportion import difference
+    >>> effect = difference(Summary(10_000, 900, 900), Summary(10_000, 905, 905))
+    >>> equivalent(effect, 0.02), equivalent(effect, 0.005)
+    (True, False)
     """
     _check_margin(margin)
     if isinstance(effect, Undecided):

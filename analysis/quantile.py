@@ -119,7 +119,12 @@ def event_difference(
 def event_relative(
     control: Events, treatment: Events, q: float, *, level: float = 0.95
 ) -> Effect | Undecided:
-    """As `event_difference`, treatment's quantile over control's, minus one."""
+    """As `event_difference`, treatment's quantile over control's, minus one.
+
+    >>> one = Events(np.arange(100.0, 200.0), np.arange(100) // 4)
+    >>> event_relative(one, one, 0.5).estimate
+    0.0
+    """
     found = _per_event(control, treatment, q, level)
     if isinstance(found, Undecided):
         return found

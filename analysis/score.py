@@ -64,12 +64,20 @@ def ratio_limits(x0: int, n0: int, x1: int, n1: int, *, level: float = 0.95) -> 
 
 
 def p_value(x0: int, n0: int, x1: int, n1: int) -> float:
-    """Two-sided p-value of no difference, the one that goes with both intervals."""
+    """Two-sided p-value of no difference, the one that goes with both intervals.
+
+    >>> round(p_value(48, 80, 56, 70), 4)
+    0.0083
+    """
     return float(chdtrc(1, difference_score(x0, n0, x1, n1, 0.0) ** 2))
 
 
 def difference_score(x0: int, n0: int, x1: int, n1: int, delta: float) -> float:
-    """Standard errors by which the observed difference exceeds delta, were delta true."""
+    """Standard errors by which the observed difference exceeds delta, were delta true.
+
+    >>> round(difference_score(48, 80, 56, 70, 0.0528), 2)
+    1.96
+    """
     p0 = restricted_difference(x0, n0, x1, n1, delta)
     p1 = min(max(p0 + delta, 0.0), 1.0)
     variance = p0 * (1 - p0) / n0 + p1 * (1 - p1) / n1
@@ -77,7 +85,11 @@ def difference_score(x0: int, n0: int, x1: int, n1: int, delta: float) -> float:
 
 
 def ratio_score(x0: int, n0: int, x1: int, n1: int, ratio: float) -> float:
-    """Standard errors by which p1 exceeds ratio times p0, were that the true ratio."""
+    """Standard errors by which p1 exceeds ratio times p0, were that the true ratio.
+
+    >>> round(ratio_score(48, 80, 56, 70, 1.079), 2)
+    1.96
+    """
     p0 = restricted_ratio(x0, n0, x1, n1, ratio)
     p1 = min(ratio * p0, 1.0)
     variance = p1 * (1 - p1) / n1 + ratio * ratio * p0 * (1 - p0) / n0
@@ -85,14 +97,22 @@ def ratio_score(x0: int, n0: int, x1: int, n1: int, ratio: float) -> float:
 
 
 def restricted_ratio(x0: int, n0: int, x1: int, n1: int, ratio: float) -> float:
-    """The likeliest p0 among all pairs with p1 = ratio * p0: the smaller root of a quadratic."""
+    """The likeliest p0 among all pairs with p1 = ratio * p0: the smaller root of a quadratic.
+
+    >>> restricted_ratio(40, 100, 60, 100, 1.0)
+    0.5
+    """
     b = n1 * ratio + x1 + n0 + x0 * ratio
     inside = b * b - 4 * (n0 + n1) * ratio * (x0 + x1)
     return min(2 * (x0 + x1) / (b + sqrt(max(inside, 0.0))), 1.0, 1 / ratio)
 
 
 def restricted_difference(x0: int, n0: int, x1: int, n1: int, delta: float) -> float:
-    """The likeliest p0 among all pairs with p1 = p0 + delta."""
+    """The likeliest p0 among all pairs with p1 = p0 + delta.
+
+    >>> round(restricted_difference(40, 100, 60, 100, 0.2), 9)
+    0.4
+    """
     low, high = max(0.0, -delta), min(1.0, 1.0 - delta)
     p0 = min(max(_cubic_root(x0, n0, x1, n1, delta), low), high)
     # The closed form loses digits where proportions are tiny: polish it there by Newton's steps.

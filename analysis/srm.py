@@ -93,7 +93,10 @@ def mixture_evidence(
 
 
 def check_split(counts: Sequence[int], shares: Sequence[float]) -> None:
-    """Raise ValueError unless there is one positive share per count, summing to 1."""
+    """Raise ValueError unless there is one positive share per count, summing to 1.
+
+    >>> check_split([10, 12], [0.5, 0.5])
+    """
     if len(counts) != len(shares) or len(counts) < 2:
         raise ValueError(f"counts and shares: one of each per variation, not {counts}, {shares}")
     if not all(isfinite(s) and s > 0 for s in shares) or not isclose(fsum(shares), 1):

@@ -170,6 +170,11 @@ def restricted_mean_ratio(
     """Treatment's restricted mean time over control's, minus one; on the logarithm.
 
     Arguments, refusals and source as in `restricted_mean_difference`.
+
+    >>> one = Times(np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, True, True, False]))
+    >>> two = Times(np.array([2.0, 3.0, 4.0, 4.0]), np.array([True, True, False, False]))
+    >>> round(restricted_mean_ratio(one, two, horizon=4).estimate, 3)
+    0.3
     """
     found = _restricted(control, treatment, horizon, level)
     if isinstance(found, Undecided):
@@ -231,6 +236,11 @@ def common_horizon(control: Times, treatment: Times) -> float:
     """The longest time up to which both arms' curves are known. Needs a unit in each.
 
     An arm's curve is known up to its last watched unit, and for ever once nobody is left in it.
+
+    >>> one = Times(np.array([1.0, 9.0]), np.array([True, False]))
+    >>> two = Times(np.array([2.0, 4.0]), np.array([True, False]))
+    >>> common_horizon(one, two)
+    4.0
     """
     ends = [_known_until(arm) for arm in (control, treatment)]
     last = max(float(arm.durations.max()) for arm in (control, treatment))
