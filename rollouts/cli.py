@@ -21,12 +21,13 @@ from rollouts.console import err, out
 from rollouts.errors import RolloutsError
 from rollouts.flags.code_commands import code_refs
 from rollouts.flags.commands import flags
+from rollouts.results.commands import forecast
 
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.SHOW_ARGUMENTS = True
 click.rich_click.COMMAND_GROUPS = {
     "rollouts": [
-        {"name": "See it", "commands": ["demo", "analyze"]},
+        {"name": "See it", "commands": ["demo", "analyze", "forecast"]},
         {"name": "Run it", "commands": ["up", "serve", "worker", "migrate"]},
         {"name": "Flags", "commands": ["flags", "code-refs"]},
         {"name": "Look after it", "commands": ["doctor", "settings", "verify"]},
@@ -49,7 +50,7 @@ def cli(context: click.Context) -> None:
     context.obj = running_parts
 
 
-for group in (flags, code_refs, users, keys):
+for group in (flags, code_refs, forecast, users, keys):
     cli.add_command(group)
 
 

@@ -66,6 +66,7 @@ class Field:
     mean: str
     dispersion: str
     asks_dispersion: bool
+    hint: str
     source: str
 
 
@@ -140,7 +141,8 @@ def _field(prepared: Prepared, key: str) -> Field:
         mean=_typed(known.mean) if known else "",
         dispersion=_typed(known.dispersion) if known and known.dispersion else "",
         asks_dispersion=named.definition.aggregation is not Aggregation.ANY,
-        source=_source(known) if known else "not known",
+        hint="1" if named.definition.aggregation is Aggregation.COUNT else "",
+        source=_source(known) if known else "no rollout yet",
     )
 
 
