@@ -80,7 +80,7 @@ def _grades(control: Row, treatment: Row, level: float) -> Pair:
 
 def _spreads(control: Row, treatment: Row, level: float) -> Pair:
     a, b = _of(Histogram, control), _of(Histogram, treatment)
-    return dispersion.spread(a, b, level=level), dispersion.variance_ratio(a, b, level=level)
+    return dispersion.spread_difference(a, b, level=level), dispersion.spread(a, b, level=level)
 
 
 _BY_KIND: dict[Kind, Callable[[Row, Row, float], Pair]] = {

@@ -43,8 +43,8 @@ def _of_histograms(
             )
         case Statistic.SPREAD:
             return (
+                dispersion.spread_difference(control, treatment, level=level),
                 dispersion.spread(control, treatment, level=level),
-                dispersion.variance_ratio(control, treatment, level=level),
             )
         case Statistic.GRADE:
             return ordinal.mann_whitney(control, treatment, level=level), NO_SHARE
