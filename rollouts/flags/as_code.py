@@ -42,7 +42,7 @@ from rollouts.errors import Fault, Invalid
 from rollouts.flags import yaml_text
 from rollouts.flags.bulk import Change, change_all, in_environment
 from rollouts.flags.changes import list_flags
-from rollouts.flags.environments import list_environments
+from rollouts.flags.environments import ensure_defaults, list_environments
 from rollouts.flags.groups import dump_group, list_groups
 from rollouts.flags.model import (
     Condition,
@@ -186,6 +186,7 @@ def apply(
     session: Session, file: FlagsFile, *, actor: Actor, now: datetime, reason: str = ""
 ) -> list[Change]:
     """Make everything that a file names be as the file says. Raises Invalid naming the place."""
+    ensure_defaults(session, now)  # a file may be applied before the service ever ran
     held = {flag.key: flag for flag in list_flags(session, with_archived=True)}
     places = [row.key for row in list_environments(session)]
     flags = [_flag(key, said, held.get(key), places) for key, said in file.flags.items()]

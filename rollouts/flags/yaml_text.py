@@ -16,6 +16,7 @@ from rollouts.errors import Malformed
 _FLOAT = re.compile(
     r"^[-+]?(?:(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)$"
 )
+_OTHER_BREAKS = re.compile("[\r\x85\u2028\u2029\ufeff]")
 _PLAIN: tuple[tuple[str, re.Pattern[str], list[str | None]], ...] = (
     ("bool", re.compile(r"^(?:true|false)$"), list("tf")),
     ("null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""]),
@@ -55,6 +56,13 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """A text; one with line breaks of other alphabets is escaped, or they would be folded."""
+    style = '"' if _OTHER_BREAKS.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _text)
 for _name, _pattern, _first in _PLAIN:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", _pattern, _first)
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))

@@ -34,7 +34,8 @@ json_values = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
     | st.sampled_from(["on", "off", "yes", "~", "null", "1e3", "010", "1:30", "2026-05-14", "0x1"])
-    | st.sampled_from(["", " ", "- a", "a: b", "#x", "\n", "a\nb", "&a", "*a", "=", "<<", ".5"]),
+    | st.sampled_from(["", " ", "- a", "a: b", "#x", "\n", "a\nb", "&a", "*a", "=", "<<", ".5"])
+    | st.text(st.sampled_from("a \n\r\t\x85\u2028\u2029\ufeff:#'\"\\"), max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=10,
 )
@@ -242,6 +243,18 @@ def test_a_file_that_cannot_be_is_refused_by_the_place(db: Database, text: str, 
     assert any(where in fault.where for fault in refused.value.faults), refused.value.faults
     with db.reading() as session:
         assert service.list_flags(session) == []
+
+
+def test_a_file_may_come_before_the_service_ever_ran(db: Database):
+    """The usual environments are made then, and its flags are on in both."""
+    with db.transaction() as session:
+        apply(session, "{rollouts: flags/1, flags: {f: {}}}")
+        states = service.get_flag(session, "f").states
+
+    assert {key: state.is_enabled for key, state in states.items()} == {
+        "production": True,
+        "staging": True,
+    }
 
 
 def test_an_unknown_environment_is_refused(db: Database):
