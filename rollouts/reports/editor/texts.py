@@ -9,9 +9,11 @@ from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any
 
+from rollouts.flags.evaluation.limits import n_levels
 from rollouts.flags.model import FlagKind
 
 Row = dict[str, str]
+DEEPEST = 50  # levels; what may be saved nests less, and this page can still tell it in words
 
 # operator: (words, how its value is typed)
 OPERATORS = {
@@ -65,6 +67,8 @@ def json_of(text: str) -> Any:
         ) from None
     except RecursionError:
         raise ValueError("this nests too deep") from None
+    if n_levels(held, DEEPEST) > DEEPEST:
+        raise ValueError("this nests too deep")
     return held
 
 

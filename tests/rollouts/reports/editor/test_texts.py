@@ -99,6 +99,7 @@ def test_empty_rows_ask_nothing():
         (FlagKind.NUMBER, "NaN"),
         (FlagKind.JSON, "{'a': 1}"),
         (FlagKind.JSON, "[" * 100_000),
+        (FlagKind.JSON, "[" * 400 + "]" * 400),
     ],
 )
 def test_values_of_another_kind_say_what_to_type(kind: FlagKind, text: str):
