@@ -1,8 +1,8 @@
-from math import log
+from math import isfinite, log
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import NormalIndPower, TTestIndPower
@@ -101,6 +101,7 @@ def test_t_power_agrees_with_statsmodels(delta, units, alpha):
     """One-sided, as statsmodels counts both tails of a two-sided test."""
     ours = power(MeanHistory(0, 1), 2 * units, delta, Plan(alpha, sides=1), scale=ABSOLUTE)
     theirs = TTestIndPower().power(delta, units, alpha, 1.0, alternative="larger")
+    assume(isfinite(theirs))  # far out statsmodels has no number
 
     assert ours == pytest.approx(theirs, abs=1e-8) or (ours == 1 and theirs > 1 - 1e-8)
 
