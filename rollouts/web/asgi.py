@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,6 @@ from rollouts import first_start
 from rollouts.app import create_app, make_runtime, prepare_schema
 from rollouts.config import Settings
 from rollouts.flags import answers, delivery_http
-from rollouts.flags.bells import LoopBell
 from rollouts.runtime import Runtime
 from rollouts.web.asgi_evaluation import EVALUATION, OFREP, Evaluation
 from rollouts.web.asgi_ingest import Ingest
@@ -36,7 +36,7 @@ from rollouts.web.asgi_parts import (
     read_body,
     send_whole,
 )
-from rollouts.web.asgi_streams import serve_stream
+from rollouts.web.asgi_streams import Streams
 from rollouts.web.parent import end_with_parent
 
 FEATURES: Final = "/api/features/"
@@ -52,7 +52,10 @@ def create_edge(settings: Settings | None = None) -> Edge:
     """The application of one web process."""
     end_with_parent()
     parts = make_runtime(settings or Settings.from_environment(), may_lack_store=True)
-    return Edge(parts, create_app(parts=parts))
+    edge = Edge(parts, create_app(parts=parts))
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: looking through it again would hold up requests
+    return edge
 
 
 class Edge:
@@ -63,7 +66,7 @@ class Edge:
         self._ingest = Ingest(parts)
         self._evaluation = Evaluation(parts)
         self._pages = Pages(pages, parts.settings.web_threads)
-        self._bell: LoopBell | None = None
+        self._streams: Streams | None = None
         self._stopping = threading.Event()
         self._signals: dict[signal.Signals, Any] = {}  # handlers to put back
         names = parts.settings.trusted_hosts.split(",")
@@ -111,14 +114,12 @@ class Edge:
         is_ofrep = path.startswith(OFREP_STREAMS)
         key = path.removeprefix(OFREP_STREAMS if is_ofrep else STREAMS)
         frame_of = attrgetter("ofrep_frame" if is_ofrep else "frame")
-        delivery = self._parts.delivery
-        await serve_stream(delivery, self._get_bell(), key, frame_of, scope, receive, send)
+        await self._get_streams().serve(key, frame_of, scope, receive, send)
 
-    def _get_bell(self) -> LoopBell:
-        if self._bell is None:
-            self._bell = LoopBell(asyncio.get_running_loop())
-            self._parts.delivery.add_bell(self._bell)
-        return self._bell
+    def _get_streams(self) -> Streams:
+        if self._streams is None:
+            self._streams = Streams(self._parts.delivery)
+        return self._streams
 
     async def _serve_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand over to a thread once the body is here, so that slow senders hold no thread."""
@@ -141,6 +142,7 @@ class Edge:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._leave_signals()
+        self._get_streams().close()
         await asyncio.get_running_loop().run_in_executor(None, self._stop)
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -148,7 +150,7 @@ class Edge:
         self._parts.delivery.start()
         if not self._parts.delivery.is_store_reachable:
             threading.Thread(target=self._prepare_late, name="prepare", daemon=True).start()
-        self._get_bell()
+        self._get_streams()
         for name in (signal.SIGTERM, signal.SIGINT):
             self._drain_on(name)
 

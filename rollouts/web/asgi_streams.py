@@ -19,65 +19,112 @@ from rollouts.flags.following import (
     Follower,
 )
 from rollouts.flags.served import Served
-from rollouts.web.asgi_parts import Receive, Scope, Send, header, send_answer, to_raw
+from rollouts.web.asgi_parts import Receive, Scope, Send, header, send_whole, to_raw
 
 WRITE_SECONDS: Final = 10.0  # a client that takes nothing for so long is given up
 SPREAD_SECONDS: Final = 0.5  # so that clients of a stopping process do not all come back at once
+LOOK_SECONDS: Final = 1.0  # between looks for clients that are silent or stuck
 
 RAW_STREAM_HEADERS: Final = to_raw(STREAM_HEADERS)
 
 
-async def serve_stream(
-    delivery: Delivery,
-    bell: LoopBell,
-    key: str,
-    frame_of: Callable[[Served], bytes],
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-) -> None:
-    """Admit the client and follow the key for it, until either side ends."""
-    refusal = delivery_http.refused_stream(delivery, key)
-    if refusal is not None:
-        await send_answer(send, refusal.status, refusal.raw_headers, refusal.body)
-        return
-    try:
-        delivery.admit(key)
-    except TooManyStreams:
-        full = answers.TOO_MANY_STREAMS
-        await send_answer(send, full.status, full.raw_headers, full.body)
-        return
-    event = bell.join(key)
-    client = _Client(receive, send, event)
-    follower = Follower(delivery, key, header(scope, b"last-event-id"), frame_of)
-    try:
-        await client.follow(follower)
-    finally:
-        client.release()
-        follower.leave()
-        bell.leave(key, event)
-        delivery.leave(key)
+class Streams:
+    """All streams of one event loop, looked after by one task rather than a timer each."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._bell = LoopBell(asyncio.get_running_loop())
+        self._clients: set[_Client] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        delivery.add_bell(self._bell)
+
+    async def serve(
+        self,
+        key: str,
+        frame_of: Callable[[Served], bytes],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Admit the client and follow the key for it, until either side ends."""
+        refusal = delivery_http.refused_stream(self._delivery, key)
+        if refusal is not None:
+            await send_whole(send, refusal)
+            return
+        try:
+            self._delivery.admit(key)
+        except TooManyStreams:
+            await send_whole(send, answers.TOO_MANY_STREAMS)
+            return
+        follower = Follower(self._delivery, key, header(scope, b"last-event-id"), frame_of)
+        await self._follow(key, follower, receive, send)
+
+    async def _follow(self, key: str, follower: Follower, receive: Receive, send: Send) -> None:
+        client = _Client(receive, send, self._bell.join(key))
+        self._clients.add(client)
+        if self._keeper is None or self._keeper.done():
+            self._keeper = asyncio.create_task(self._keep())
+        try:
+            await client.follow(follower)
+        finally:
+            self._clients.discard(client)
+            client.release()
+            follower.leave()
+            self._bell.leave(key, client.event)
+            self._delivery.leave(key)
+
+    async def _keep(self) -> None:
+        while self._clients:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = asyncio.get_running_loop().time()
+            for client in list(self._clients):
+                client.look(now)
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        self._delivery.remove_bell(self._bell)
+        if self._keeper is not None:
+            self._keeper.cancel()
 
 
 class _Client:
     """One client: what it is sent, and whether it is still there."""
 
     def __init__(self, receive: Receive, send: Send, event: asyncio.Event) -> None:
+        self.event = event
         self._receive = receive
         self._send = send
-        self._event = event
+        self._task = asyncio.current_task()
+        self._time = asyncio.get_running_loop().time
         self._is_gone = False
+        self._is_stuck = False
+        self._is_writing = False
+        self._wrote_at = self._time()
         self._watch = asyncio.create_task(self._watch_for_end())
 
     async def _watch_for_end(self) -> None:
         while (await self._receive())["type"] == "http.request":
             pass
         self._is_gone = True
-        self._event.set()
+        self.event.set()
+        if self._is_writing:
+            self._give_up()  # what is being written will never be taken
 
     def release(self) -> None:
         """Stop watching the client."""
         self._watch.cancel()
+
+    def look(self, now: float) -> None:
+        """Give up a client that takes nothing; remind one that was told nothing for long."""
+        if self._is_writing and now - self._wrote_at > WRITE_SECONDS:
+            self._give_up()
+        elif now - self._wrote_at > HEARTBEAT_SECONDS:
+            self.event.set()
+
+    def _give_up(self) -> None:
+        self._is_stuck = True
+        if self._task is not None:
+            self._task.cancel()
 
     async def follow(self, follower: Follower) -> None:
         """Send each version as it comes, or a heartbeat, until the stream ends."""
@@ -86,28 +133,28 @@ class _Client:
         )
         try:
             await self._write(OPENING)
-            while not self._is_gone:
-                self._event.clear()
-                frame = follower.step()
-                if frame is not None:
-                    await self._write(frame)
-                    follower.has_sent()
-                elif not await self._has_woken():
-                    await self._write(HEARTBEAT)
+            await self._write_versions(follower)
         except Ended:
             await asyncio.sleep(random.uniform(0, SPREAD_SECONDS))  # noqa: S311  # no secret
-        except TimeoutError:
+        except asyncio.CancelledError:
+            if not self._is_stuck:
+                raise
             return  # it takes nothing any more; the server closes the connection
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _has_woken(self) -> bool:
-        try:
-            async with asyncio.timeout(HEARTBEAT_SECONDS):
-                await self._event.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def _write_versions(self, follower: Follower) -> None:
+        while not self._is_gone:
+            self.event.clear()
+            frame = follower.step()
+            if frame is not None:
+                await self._write(frame)
+                follower.has_sent()
+            elif self._time() - self._wrote_at > HEARTBEAT_SECONDS:
+                await self._write(HEARTBEAT)
+            else:
+                await self.event.wait()
 
     async def _write(self, data: bytes) -> None:
-        async with asyncio.timeout(WRITE_SECONDS):
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._is_writing, self._wrote_at = True, self._time()
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._is_writing, self._wrote_at = False, self._time()

@@ -458,6 +458,7 @@ def test_a_slow_client_delays_nobody_and_is_given_up(
 ):
     """It takes nothing; others are served, and after a while its place is free again."""
     monkeypatch.setattr(asgi_streams, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(asgi_streams, "LOOK_SECONDS", 0.05)
 
     async def story() -> None:
         async with living(edge):
@@ -476,6 +477,7 @@ def test_a_slow_client_delays_nobody_and_is_given_up(
 def test_a_silent_stream_has_a_heartbeat(edge: Edge, key: str, monkeypatch: pytest.MonkeyPatch):
     """So that no proxy takes it for dead."""
     monkeypatch.setattr(asgi_streams, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(asgi_streams, "LOOK_SECONDS", 0.05)
 
     async def story() -> None:
         async with living(edge):
