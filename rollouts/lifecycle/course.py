@@ -11,7 +11,7 @@ from rollouts.lifecycle.model import Stage
 from rollouts.lifecycle.plan import Draft
 
 LOOKS = 40  # simulated at most: more are dear, and only tell a stop by less than a look sooner
-FEWEST = 4  # of them in every stage that has so many
+FEWEST = 4  # of them in a stage that has so many, unless there are many stages
 A_DAY = timedelta(days=1)
 
 
@@ -92,5 +92,6 @@ def _looks(units: Sequence[float], days: Sequence[float], look_seconds: float) -
     """How many looks to simulate in each stage: more where more customers come, none idle."""
     real = [max(int(d * A_DAY.total_seconds() / look_seconds), 1) for d in days]
     weights = [sqrt(n) for n in units]
-    wanted = [max(round(LOOKS * w / sum(weights)), FEWEST) for w in weights]
+    fewest = max(min(FEWEST, LOOKS // max(len(units), 1)), 1)
+    wanted = [max(round(LOOKS * w / sum(weights)), fewest) for w in weights]
     return [min(pair) for pair in zip(wanted, real, strict=True)]

@@ -25,6 +25,7 @@ RAREST_COUNT = 1e-3  # mean below which a count that scatters by chance is once 
 TAIL = 21.0  # a count hardly ever passes its mean by so many times its dispersion
 FEWEST_PER_LOOK = 2  # one in each arm
 MOST_PER_LOOK = 10**12
+WIDEST_MARGIN = 1000.0  # times today's level
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def stop_loss_plan(
     if isinstance(population, Undecided):
         return population
     margin = rail.margin if rail.scale is Scale.RELATIVE else rail.margin / population.mean
+    if margin > WIDEST_MARGIN:
+        return Undecided("the limit is so wide that no harm passes it", "a smaller limit")
     if definition.harm_sign < 0 and margin >= 1:
         return Undecided("it cannot fall by as much as the limit allows", "a smaller limit")
     is_share = definition.aggregation is Aggregation.ANY

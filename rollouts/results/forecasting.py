@@ -32,6 +32,7 @@ from rollouts.results.pacing import form_of
 
 REPLICATIONS = 1000
 LEAST_REPLICATIONS = 250
+USUAL_STAGES = 8  # each more costs as much again
 SHARED = 2000  # replications that all guardrails share, so that an answer takes seconds
 MOST_RAILS = 8  # simulated in one answer
 KEPT = 64  # answers in memory
@@ -72,7 +73,9 @@ class Prepared:
     @property
     def replications(self) -> int:
         """Simulated rollouts for each truth; fewer where many guardrails share the time."""
-        each = SHARED // max(len(self.rails), 1)
+        n_versions = len({item.share for item in self.draft.treatments})
+        many_stages = max(len(self.course.stretches) / USUAL_STAGES, 1.0)
+        each = int(SHARED / (max(len(self.rails), 1) * n_versions * many_stages))
         return min(max(each, LEAST_REPLICATIONS), REPLICATIONS)
 
     @property

@@ -266,6 +266,25 @@ def test_what_cannot_be_simulated_gives_a_reason_and_what_would_help(definition,
     assert found.undecided.needs
 
 
+def test_a_limit_that_nothing_passes_is_told():
+    """A limit in units of its own may be a million times today's level."""
+    rail = Guardrail("contacts", 1e6, scale=Scale.ABSOLUTE)
+    plan = stop_loss_plan(
+        make_draft(), rail, make_definition(), Baseline(0.1), make_course(), 0.05, 0.5
+    )
+
+    assert plan == Undecided("the limit is so wide that no harm passes it", "a smaller limit")
+
+
+def test_many_stages_share_the_looks():
+    """Fifty stages are no excuse to simulate for minutes."""
+    ramp = tuple(model.Stage((i + 1) / 50, DAY) for i in range(50))
+    held = course(make_draft(ramp=ramp), customers_per_day=500, look_seconds=300, start=START)
+
+    assert len(held.stretches) > 40
+    assert held.looks <= 2 * LOOKS
+
+
 def test_an_absolute_limit_is_taken_at_todays_level():
     """0.02 on a level of 0.1 is a fifth."""
     rail = Guardrail("contacts", 0.02, scale=Scale.ABSOLUTE)
