@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from growthbook import GrowthBook
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from rollouts.flags import evaluating, service
@@ -18,6 +20,7 @@ from rollouts.flags.model import (
     GroupTest,
     Mode,
     Options,
+    PercentageRule,
 )
 from rollouts.flags.sticky_store import StickyDocumentRow
 from rollouts.runtime import Runtime
@@ -323,6 +326,54 @@ def test_an_event_says_to_evaluate_again(parts: Runtime, api: Caller):
     assert (told["type"], told["etag"]) == ("refetchEvaluation", held.served.event_id)
     assert told["lastModified"] == int(held.served.source.updated_at.timestamp())
     assert api.anyone("/ofrep/v1/stream/sdk-nothing").status_code == 400
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+people = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(("id", "targetingKey", "country", "tags", "staff", "version"), anything),
+)
+
+
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(people | anything, anything)
+def test_whatever_is_asked_has_an_answer(parts: Runtime, api: Caller, who: Any, other: Any):
+    """No body makes an evaluation fail: it is answered, or refused by a defined word."""
+    key = KEYS.setdefault(str(parts.settings.var_dir), "") or _prepared(parts)
+    asked = {"attributes": who, "forcedVariations": other, "url": "https://x/?exp=1"}
+    bodies = (json.dumps(body).encode() for body in (asked, {"context": who}, who, other))
+    for body in bodies:
+        for path in (f"/api/eval/{key}", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/f"):
+            answer = api.client.post(path, data=body, headers={"X-API-Key": key})
+            assert answer.status_code in (200, 400), answer.text
+            json.loads(answer.data)
+
+
+KEYS: dict[str, str] = {}
+
+
+def _prepared(parts: Runtime) -> str:
+    """A connection to flags with every kind of rule."""
+    deep = {"$or": [{"tags": {"$elemMatch": {"$regex": "^a+$"}}}, {"version": {"$vgt": "1.2"}}]}
+    with parts.db.transaction() as session:
+        make_group(session, "staff", values=("u1", 2))
+        make_flag(
+            session,
+            "f",
+            ForceRule(value=True, condition={"id": {"$inGroup": "staff"}, "$not": deep}),
+            PercentageRule(value=True, share=0.5, unit="country"),
+            ExperimentRule(key="exp", variations=ARMS, condition=deep),
+        )
+    KEYS[str(parts.settings.var_dir)] = connect(parts)
+    return KEYS[str(parts.settings.var_dir)]
 
 
 def test_browsers_may_evaluate_from_any_page(parts: Runtime, api: Caller):

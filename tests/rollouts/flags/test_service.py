@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -455,6 +456,27 @@ def test_the_worker_publishes_what_is_due(db: Database):
     assert not jobs.publish_due(db, now=starts)
     with db.reading() as session:
         assert "rules" in body(session)["features"]["sale"]
+
+
+def test_changes_at_once_are_all_in_the_payload(db: Database):
+    """Eight writers of eight flags: no payload is built without another's change."""
+    keys = [f"flag-{number}" for number in range(8)]
+    with db.transaction() as session:
+        for key in keys:
+            make_flag(session, key)
+        before = version(session)
+
+    def switch_on(key: str) -> None:
+        with db.transaction() as session:
+            service.edit_flag(session, key, {"default": True}, actor=EDITOR, now=NOW)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(switch_on, keys))
+
+    with db.reading() as session:
+        assert {item["defaultValue"] for item in body(session)["features"].values()} == {True}
+        assert version(session) == before + 8
+        assert audit.verify(session) is None
 
 
 def test_old_bodies_are_dropped(db: Database):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -417,12 +418,13 @@ async def opened(edge: Edge, key: str, last_event_id: str = "") -> Line:
 
 
 def test_a_change_reaches_every_stream(parts: Runtime, edge: Edge, key: str):
-    """Two hundred of them, and each place is given back when its client leaves."""
+    """Two thousand of them, and each place is given back when its client leaves."""
+    parts.delivery._settings = replace(parts.settings, streams_per_key=2_000)
 
     async def story() -> None:
         async with living(edge):
-            lines = [await opened(edge, key) for _ in range(200)]
-            assert parts.delivery.count_streams(key) == 200
+            lines = [await opened(edge, key) for _ in range(2_000)]
+            assert parts.delivery.count_streams(key) == 2_000
             await asyncio.to_thread(switch, parts, False)
             for line in lines:
                 assert b'"f":{"defaultValue":false}' in await line.next_body()
