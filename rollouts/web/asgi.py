@@ -107,7 +107,7 @@ class Edge:
             header(scope, b"accept-encoding"),
             _client_of(scope),
         )
-        await send_whole(send, answer, is_head=scope["method"] == "HEAD")
+        await send_whole(send, answer, FEATURES, is_head=scope["method"] == "HEAD")
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -128,7 +128,7 @@ class Edge:
         except ClientGone:
             return
         except BodyTooSlow:
-            await send_whole(send, SLOW)
+            await send_whole(send, SLOW, "pages")
             return
         await self._pages.serve(scope, body, send)
 
@@ -197,4 +197,4 @@ def _client_of(scope: Scope) -> tuple[str, str]:
 
 
 async def _answer_preflight(scope: Scope, receive: Receive, send: Send) -> None:
-    await send_whole(send, answers.PREFLIGHT_ANSWER)
+    await send_whole(send, answers.PREFLIGHT_ANSWER, "preflight")

@@ -23,6 +23,7 @@ from rollouts.web.asgi_parts import (
 )
 
 EVALUATION: Final = "/api/eval/"
+ROUTE: Final = "evaluation"
 OFREP: Final = "/ofrep/v1/"
 OFREP_ALL: Final = "/ofrep/v1/evaluate/flags"
 OFREP_ONE: Final = "/ofrep/v1/evaluate/flags/"
@@ -55,12 +56,11 @@ class Evaluation:
             except ClientGone:
                 return
             except BodyTooSlow:
-                await send_whole(send, SLOW)
+                await send_whole(send, SLOW, ROUTE)
                 return
             is_short = len(body) <= limit
-            await send_whole(
-                send, await evaluate(scope, body) if is_short else evaluating.TOO_LARGE
-            )
+            found = await evaluate(scope, body) if is_short else evaluating.TOO_LARGE
+            await send_whole(send, found, ROUTE)
 
         return handle
 

@@ -8,7 +8,9 @@ from functools import partial
 from typing import Final
 from urllib.parse import parse_qs
 
-from rollouts.errors import RolloutsError, TooLarge
+from sqlalchemy.exc import SQLAlchemyError
+
+from rollouts.errors import RolloutsError, TooLarge, Unavailable
 from rollouts.ingest import answers, otlp, otlp_service, service
 from rollouts.ingest.callers import foreign_origin
 from rollouts.ingest.model import Answer
@@ -19,6 +21,7 @@ from rollouts.web.asgi_parts import (
     Receive,
     Scope,
     Send,
+    count,
     header,
     read_body,
     send_answer,
@@ -33,6 +36,9 @@ SEGMENT: Final = {
 }
 
 LOGS: Final = "/v1/logs"
+INGEST_ROUTE: Final = "ingest"
+QUICK_BYTES: Final = 20_000
+STORE_GONE: Final = "The store does not answer. Send the events again in a few seconds."
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -92,17 +98,21 @@ class Ingest:
         except (TooLarge, BodyTooSlow) as wrong:
             await _send(send, refuse(_refused(wrong)))
             return
-        # In a thread: such a body may be ten times as large as the others, and others wait.
-        taken = await asyncio.to_thread(
-            otlp_service.take_otlp,
-            self._parts,
-            authorization=header(scope, b"authorization"),
-            body=body,
-            content_type=content_type,
-            content_encoding=header(scope, b"content-encoding"),
-            now=self._parts.now(),
-            origin=self._foreign_origin(scope),
-        )
+        try:
+            # In a thread: such a body may be ten times as large as the others, and others wait.
+            taken = await asyncio.to_thread(
+                otlp_service.take_otlp,
+                self._parts,
+                authorization=header(scope, b"authorization"),
+                body=body,
+                content_type=content_type,
+                content_encoding=header(scope, b"content-encoding"),
+                now=self._parts.now(),
+                origin=self._foreign_origin(scope),
+            )
+        except SQLAlchemyError:
+            await _send(send, refuse(Unavailable(STORE_GONE)))
+            return
         await _send(send, await service.store_async(self._parts, taken))
 
     def _foreign_origin(self, scope: Scope) -> str:
@@ -125,7 +135,14 @@ class Ingest:
         except (TooLarge, BodyTooSlow) as wrong:
             await _send(send, refuse(_refused(wrong)))
             return
-        await _send(send, await service.store_async(self._parts, take(body)))
+        try:
+            # Large bodies, and keys that are asked of the store, must not hold up other requests.
+            is_quick = scope["path"] == TRACK and len(body) <= QUICK_BYTES
+            taken = take(body) if is_quick else await asyncio.to_thread(take, body)
+        except SQLAlchemyError:
+            await _send(send, refuse(Unavailable(STORE_GONE)))
+            return
+        await _send(send, await service.store_async(self._parts, taken))
 
     async def _read(self, scope: Scope, receive: Receive, limit: int) -> bytes:
         declared = header(scope, b"content-length")
@@ -145,4 +162,5 @@ async def _send(send: Send, answer: Answer) -> None:
         ("X-Content-Type-Options", "nosniff"),
     ]
     headers = to_raw([*own, *answer.headers.items()])
+    count(INGEST_ROUTE, answer.status)
     await send_answer(send, answer.status, headers, answer.body)

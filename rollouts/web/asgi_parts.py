@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, Final, cast
 
+from prometheus_client import Counter
+
+from rollouts import telemetry
 from rollouts.flags.answers import Answer
 
 Scope = MutableMapping[str, Any]
@@ -67,8 +71,19 @@ def to_raw(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[tuple
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs]
 
 
-async def send_whole(send: Send, answer: Answer, *, is_head: bool = False) -> None:
-    """Send one of delivery's answers."""
+@lru_cache(maxsize=500)
+def _counter(route: str, status: int) -> Counter:
+    return telemetry.REQUESTS.labels(route, str(status))
+
+
+def count(route: str, status: int) -> None:
+    """Count an answer that Flask does not see."""
+    _counter(route, status).inc()
+
+
+async def send_whole(send: Send, answer: Answer, route: str, *, is_head: bool = False) -> None:
+    """Send one of delivery's answers, and count it."""
+    count(route, answer.status)
     body = b"" if is_head else answer.body
     await send_answer(send, answer.status, answer.raw_headers, body)
 

@@ -7,6 +7,9 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from prometheus_client import Gauge
+
+from rollouts import telemetry
 from rollouts.flags import answers, delivery_http
 from rollouts.flags.bells import LoopBell
 from rollouts.flags.delivery import Delivery, TooManyStreams
@@ -19,11 +22,14 @@ from rollouts.flags.following import (
     Follower,
 )
 from rollouts.flags.served import Served
-from rollouts.web.asgi_parts import Receive, Scope, Send, header, send_whole, to_raw
+from rollouts.web.asgi_parts import Receive, Scope, Send, count, header, send_whole, to_raw
 
 WRITE_SECONDS: Final = 10.0  # a client that takes nothing for so long is given up
 SPREAD_SECONDS: Final = 0.5  # so that clients of a stopping process do not all come back at once
 LOOK_SECONDS: Final = 1.0  # between looks for clients that are silent or stuck
+
+ROUTE: Final = "streams"
+OPEN_STREAMS = Gauge("rollouts_streams_open", "Streams of SDKs.", registry=telemetry.REGISTRY)
 
 RAW_STREAM_HEADERS: Final = to_raw(STREAM_HEADERS)
 
@@ -49,12 +55,12 @@ class Streams:
         """Admit the client and follow the key for it, until either side ends."""
         refusal = delivery_http.refused_stream(self._delivery, key)
         if refusal is not None:
-            await send_whole(send, refusal)
+            await send_whole(send, refusal, ROUTE)
             return
         try:
             self._delivery.admit(key)
         except TooManyStreams:
-            await send_whole(send, answers.TOO_MANY_STREAMS)
+            await send_whole(send, answers.TOO_MANY_STREAMS, ROUTE)
             return
         follower = Follower(self._delivery, key, header(scope, b"last-event-id"), frame_of)
         await self._follow(key, follower, receive, send)
@@ -62,12 +68,15 @@ class Streams:
     async def _follow(self, key: str, follower: Follower, receive: Receive, send: Send) -> None:
         client = _Client(receive, send, self._bell.join(key))
         self._clients.add(client)
+        OPEN_STREAMS.inc()
+        count(ROUTE, 200)
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep())
         try:
             await client.follow(follower)
         finally:
             self._clients.discard(client)
+            OPEN_STREAMS.dec()
             client.release()
             follower.leave()
             self._bell.leave(key, client.event)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from rollouts import first_start
+from rollouts import first_start, telemetry
 from rollouts.accounts import keys
 from rollouts.accounts.model import OPERATOR, KeyKind
 from rollouts.flags import service
@@ -21,6 +21,7 @@ from rollouts.web import asgi_parts, asgi_streams
 from rollouts.web.asgi import Edge
 from tests.conftest import ADMIN_KEY
 from tests.rollouts.flags.makers import EDITOR, ENVIRONMENT, make_connection, make_flag
+from tests.rollouts.flags.test_delivery import lost
 from tests.rollouts.ingest.logs import PROTOBUF, body_of, split
 from tests.rollouts.web.edge import Heard, Line, ask, living, scope_of
 
@@ -296,6 +297,33 @@ def test_what_is_answered_with_200_is_in_the_journal(parts: Runtime, edge: Edge,
         )
         assert {answer.status for answer in answers} == {200}
         assert parts.journal.end() == 60
+
+    run(story)
+
+
+@pytest.mark.parametrize("target", ["/v1/batch", "/v1/logs"])
+def test_without_a_store_senders_are_told_to_come_back(parts: Runtime, edge: Edge, target: str):
+    """Keys cannot be looked up: nothing is taken, and nothing falls over."""
+    headers = {**JSON, "Authorization": "Bearer rlk_wk_unknown_unknown"}
+
+    async def story() -> None:
+        with lost(parts.db):
+            heard = await ask(edge, "POST", target, b'{"batch":[]}', headers=headers)
+            page = await ask(edge, "GET", "/api/v1/flags", headers=ADMIN)
+        assert (heard.status, heard.header("retry-after")) == (503, "5")
+        assert page.status == 503
+
+    run(story)
+
+
+def test_what_flask_does_not_see_is_counted(edge: Edge, key: str):
+    """By what was asked for and how it was answered."""
+
+    async def story() -> None:
+        name, labels = "rollouts_http_requests_total", {"route": "/api/features/", "status": "200"}
+        before = telemetry.REGISTRY.get_sample_value(name, labels) or 0
+        await ask(edge, "GET", f"/api/features/{key}")
+        assert telemetry.REGISTRY.get_sample_value(name, labels) == before + 1
 
     run(story)
 
