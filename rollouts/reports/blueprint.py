@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from rollouts.reports import rule_words, segments, words
+from rollouts.reports import advice, beside, rule_words, segments, words
 
 bp = Blueprint("reports", __name__, template_folder="templates")
 
@@ -20,6 +20,12 @@ def _words() -> dict[str, Any]:
         "FINDINGS": words.FINDINGS,
         "LOOKS": words.LOOKS,
         "segments_of": segments.segments_of,
+        "beside_of": beside.beside_of,
+        "matured_axis": beside.matured_axis,
+        "chances_of": advice.chances_of,
+        "grade_of": advice.grade_of,
+        "advice_of": advice.advice_of,
+        "odds": advice.odds,
     }
 
 

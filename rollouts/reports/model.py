@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rollouts.guard.model import is_futile
 from rollouts.reports import words
 from rollouts.reports.bars import Axis, Drawn, Gauge, Plot
+from rollouts.reports.ramp import Step, ramp_of
 from rollouts.web import formatting as say
 
 Body = Mapping[str, Any]
@@ -108,16 +110,6 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One stage of the ramp as it is drawn."""
-
-    share: str
-    look: str  # done, now, bad, wait
-    text: str
-    at: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """One snapshot, ready for the page."""
 
@@ -137,6 +129,8 @@ class Report:
     def headline(self) -> str:
         """The small line over the verdict."""
         verdict, decision = self.body["verdict"], self.body["decision"]
+        if self.is_futile:
+            return "Stopped, not working" if verdict["kind"] == "stopped" else "Not working"
         said = words.headline(verdict["kind"], verdict["finding"])
         if verdict["finding"] == "harm" and not self._shows_harm:
             said = said.replace(words.FINDINGS["harm"], "Harm budget spent")
@@ -151,7 +145,15 @@ class Report:
     def tone(self) -> str:
         """Name of the verdict's colour and border."""
         verdict = self.body["verdict"]
+        if self.is_futile:
+            return "plain"
         return "nodata" if verdict["kind"] == "unjudged" else str(verdict["finding"])
+
+    @property
+    def is_futile(self) -> bool:
+        """Whether it is told as not working: nothing was found, so it gets ink and no hue."""
+        kind = self.body["verdict"]["kind"]
+        return kind == "futile" or (kind == "stopped" and is_futile(dict(self.body)))
 
     @property
     def leading(self) -> Row | None:
@@ -215,13 +217,24 @@ def report_of(body: Body) -> Report:
     return Report(body, arms, control["name"], control["n"], units, ramp_of(body))
 
 
-HIDDEN = ("relative", "absolute", "shrunken", "evidence")
+HIDDEN = (
+    "relative",
+    "absolute",
+    "shrunken",
+    "evidence",
+    "settles",
+    "matured",
+    "so_far",
+    "adjusted",
+    "futility",
+)
 
 
 def without_effects(body: Body) -> dict[str, Any]:
     """The body with every effect taken out, for snapshots that cannot be judged."""
     return {
         **body,
+        "recommendation": None,  # its reasons may name effects; the verdict says enough
         "arms": [
             {**arm, "metrics": [_blinded(metric) for metric in arm["metrics"]], "segments": []}
             for arm in body["arms"]
@@ -365,29 +378,3 @@ def axis_of(rows: Sequence[Drawn]) -> Axis:
     high = max([0.0, *ends])
     pad = 0.04 * (high - low or reach)
     return Axis(low - pad, high + pad)
-
-
-def ramp_of(body: Body) -> tuple[Step, ...]:
-    """The stages: those behind, the one now, those to come."""
-    stage, state = body["stage"], body["rollout"]["state"]
-    here = "bad" if state == "withdrawn" else "now"
-    steps = []
-    for place, item in enumerate(stage["stages"]):
-        look = "done" if place < stage["index"] else here if place == stage["index"] else "wait"
-        text, at = f"for {say.duration(item['hold_seconds'])}", None
-        if place == stage["index"]:
-            text, at = _here(state), stage["entered_at"]
-        elif place == stage["index"] + 1 and stage["next_at"]:
-            text, at = "from", stage["next_at"]
-        steps.append(Step(_everyone(item["share"]), look, text, at))
-    return tuple(steps)
-
-
-def _here(state: str) -> str:
-    return {"withdrawn": "Withdrawn; entered", "shipped": "Shipped; entered"}.get(
-        state, "Now, since" if state in ("running", "paused", "held") else "Entered"
-    )
-
-
-def _everyone(share: float) -> str:
-    return "Everyone" if share >= 1 else say.percent(share)

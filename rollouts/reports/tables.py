@@ -9,6 +9,20 @@ from typing import Any
 
 from rollouts.reports.model import Body, without_effects
 
+EFFECTS = tuple(
+    f"{scale}_{end}" for scale in ("relative", "absolute") for end in ("estimate", "low", "high")
+)
+CHANCES = (
+    "at_worthwhile",
+    "at_trend",
+    "predictive",
+    "floor",
+    "worthwhile",
+    "by",
+    "is_futile",
+    "saved_days",
+    "saved_units",
+)
 COLUMNS = (
     "snapshot",
     "plan_hash",
@@ -47,6 +61,20 @@ COLUMNS = (
     "p_value_corrected",
     "shrunken",
     "segments_differ_p",
+    "settles_customers",
+    "settles_towards",
+    "settles_days",
+    "judged_on",
+    *(
+        f"{part}_{name}"
+        for part in ("so_far", "matured")
+        for name in ("control_n", "new_n", *EFFECTS)
+    ),
+    *(f"adjusted_{name}" for name in EFFECTS),
+    "adjusted_gain",
+    *(f"futility_{name}" for name in CHANCES),
+    "evidence_grade",
+    "recommendation",
 )
 # A segment is not judged: the plan locked no limit and no budget for it.
 UNJUDGED = {"limit": None, "limit_scale": None, "finding": None, "budget": None}
@@ -77,7 +105,7 @@ def to_csv(body: Body) -> str:
 def _rows(body: Body) -> Iterator[dict[str, Any]]:
     for arm in body["arms"]:
         for metric in arm["metrics"]:
-            yield _row(body, arm["key"], metric)
+            yield _row(body, arm["key"], metric) | _beside(body, arm["key"], metric)
         for segment in arm.get("segments", ()):
             yield from _segment_rows(body, arm, segment)
 
@@ -123,4 +151,40 @@ def _row(body: Body, arm: str, metric: Body) -> dict[str, Any]:
         "harm_low": budget.get("low"),
         "harm_high": budget.get("high"),
         "budget_state": budget.get("state"),
+    }
+
+
+def _beside(body: Body, arm: str, metric: Body) -> dict[str, Any]:
+    """What stands beside an effect; empty cells where the snapshot has none of it."""
+    settles, chances = metric.get("settles") or {}, metric.get("futility") or {}
+    adjusted, matured = metric.get("adjusted"), metric.get("matured")
+    is_matured = bool(metric.get("matured_only"))
+    said = (body.get("recommendation") or {}).get("arms", ())
+    return {
+        **{f"settles_{name}": settles.get(name) for name in ("customers", "towards", "days")},
+        "judged_on": ("matured" if is_matured else "so far") if matured else None,
+        **_part("so_far", metric.get("so_far")),
+        **_part("matured", matured),
+        **_effects("adjusted", adjusted),
+        "adjusted_gain": (adjusted or {}).get("gain"),
+        **{f"futility_{name}": chances.get(name) for name in CHANCES},
+        "evidence_grade": (body.get("evidence") or {}).get("grade"),
+        "recommendation": next((item["outcome"] for item in said if item["key"] == arm), None),
+    }
+
+
+def _part(name: str, held: Body | None) -> dict[str, Any]:
+    """The effect on some of the customers, with how many of either version they are."""
+    return {
+        f"{name}_control_n": (held or {}).get("n_control"),
+        f"{name}_new_n": (held or {}).get("n_treatment"),
+        **_effects(name, held),
+    }
+
+
+def _effects(name: str, held: Body | None) -> dict[str, Any]:
+    return {
+        f"{name}_{scale}_{end}": ((held or {}).get(scale) or {}).get(end)
+        for scale in ("relative", "absolute")
+        for end in ("estimate", "low", "high")
     }

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tests.factories.beside import (
+    make_evidence,
+    make_recommendation,
+    no_chance,
+    whole_metrics,
+)
 from tests.factories.snapshots import (
     Body,
     guardrails,
@@ -273,6 +279,40 @@ def make_three(**over: Any) -> Body:
     return {**body, **over}
 
 
+def make_whole(**over: Any) -> Body:
+    """Running, with all that stands beside effects: settles, matured, adjusted, chances, advice."""
+    body = make_early(
+        id="S-20260514-1010-beef",
+        arms=[_arm(whole_metrics())],
+        evidence=make_evidence(),
+        recommendation=make_recommendation(),
+    )
+    return {**body, **over}
+
+
+def make_futile(**over: Any) -> Body:
+    """Running, no harm, and hardly a chance left to show what would be worth having."""
+    body = make_safe(
+        id="S-20260514-1011-dead",
+        rollout=_live(),
+        stage=_stage(),
+        arms=[_arm([*make_safe()["arms"][0]["metrics"], make_goal(futility=no_chance())])],
+        evidence=make_evidence("strong"),
+        recommendation=make_recommendation(
+            "not_shown", "no success metric was shown to be better", complete=True
+        ),
+        verdict=make_verdict(
+            "futile",
+            "unknown",
+            "Not working:",
+            " a 4 % chance to reach +2 % in return finished online by 2 June. No harm shown. "
+            "Stopping now saves 19 days.",
+            "Stop it, or let it run with this in mind.",
+        ),
+    )
+    return {**body, **over}
+
+
 def make_huge(**over: Any) -> Body:
     """Forty guardrails with names of 200 characters."""
     many = [
@@ -330,6 +370,8 @@ STATES = {
     "no-data": make_no_data,
     "empty": make_empty,
     "three": make_three,
+    "whole": make_whole,
+    "futile": make_futile,
     "huge": make_huge,
     "hostile": make_hostile,
 }
