@@ -34,6 +34,7 @@ from rollouts.flags.bodies import (
     needed_revision,
     show_flag,
 )
+from rollouts.flags.cautions import cautions
 from rollouts.flags.changing import changing, previewing
 from rollouts.flags.differences import differences
 from rollouts.flags.insight_api import show_reference
@@ -256,7 +257,8 @@ class _Edit:
             return _shown(self.after)
         found = differences(dump_flag(self._before), dump_flag(self.after))
         changes = [show_difference(item) for item in found]
-        return answer({"changes": changes}, self._before.revision)
+        told = {"changes": changes, "warnings": _warnings(self.after)}
+        return answer(told, self._before.revision)
 
 
 @contextmanager
@@ -266,7 +268,14 @@ def _changing(is_preview: bool, key: str) -> Iterator[_Edit]:
 
 
 def _shown(flag: Flag, status: int = 200) -> Response:
-    return answer(show_flag(flag), flag.revision, status)
+    return answer({**show_flag(flag), "warnings": _warnings(flag)}, flag.revision, status)
+
+
+def _warnings(flag: Flag) -> list[dict[str, Any]]:
+    return [
+        {"environment": item.environment, "rule": item.rule, "warning": item.text}
+        for item in cautions(flag, now())
+    ]
 
 
 def _revision(session: Session, row: RevisionRow) -> dict[str, Any]:

@@ -97,6 +97,7 @@ def _force(raw: Raw) -> Rule:
         value=raw["force"],
         share=1.0 if "range" in raw else _share(raw["coverage"], "coverage"),
         span=_range(raw["range"], "range") if "range" in raw else None,
+        includes_border="range" not in raw,
         unit=_text(raw, "hashAttribute") or "id",
         seed=_text(raw, "seed"),
         hash_version=_whole(raw, "hashVersion") or 1,

@@ -147,6 +147,7 @@ class PercentageRule(RuleBase):
     seed: str = ""
     hash_version: Number = 2
     span: Range | None = None  # the exact buckets, in place of the share
+    includes_border: Flagged = False  # as GrowthBook's coverage does in JavaScript, not in Python
 
 
 @_closed

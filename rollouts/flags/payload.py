@@ -135,11 +135,21 @@ def _filter(namespace: Namespace) -> Payload:
 def _percentage(rule: PercentageRule) -> Payload:
     return {
         "force": rule.value,
-        **({"coverage": rule.share} if rule.span is None else {"range": list(rule.span)}),
+        **_covered(rule),
         "hashAttribute": rule.unit,
         "hashVersion": rule.hash_version,
         **({"seed": rule.seed} if rule.seed else {}),
     }
+
+
+def _covered(rule: PercentageRule) -> Payload:
+    """The share as a range, which all SDKs read alike, and beside it as those read it that
+    know no ranges: they would let everybody in."""
+    if rule.span is not None:
+        return {"range": list(rule.span)}
+    if rule.includes_border:
+        return {"coverage": rule.share}
+    return {"coverage": rule.share, "range": [0, rule.share]}
 
 
 def _experiment(rule: ExperimentRule, flag_key: str) -> Payload:

@@ -116,6 +116,22 @@ def test_a_preview_shows_the_difference_and_changes_nothing(api: Caller):
     assert served(api, key) == {"f": {"defaultValue": False}}
 
 
+def test_a_rule_that_sdks_read_differently_is_warned_about(api: Caller):
+    """Before it is saved and afterwards; a rule that they agree on is not."""
+    odd = {"type": "force", "value": True, "condition": {"seats": {"$gt": "10"}}}
+    made = api.post("/flags", {"key": "f", "environments": {"production": {"rules": [RULE]}}})
+    assert made["warnings"] == []
+
+    path = "/flags/f/environments/production"
+    shown = api.send("PUT", f"{path}?preview=true", {"rules": [odd]}, revision=1).json
+    saved = api.send("PUT", path, {"rules": [odd]}, revision=1).json
+
+    assert [item["environment"] for item in shown["warnings"]] == ["production"]
+    (warning,) = saved["warnings"]
+    assert warning["rule"] == saved["environments"]["production"]["rules"][0]["id"]
+    assert "Python" in warning["warning"]
+
+
 def test_switching_needs_no_revision(api: Caller):
     """Off is off, whatever else is being edited; and the reason is kept."""
     key = connect(api)
