@@ -187,7 +187,8 @@ def _line(
 
 def _holds(rules: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a rule keeps the promise everywhere: what breaks it stops early for nothing."""
-    return max(figures["1"][0] for figures in rules) < 1.5 * PROMISED
+    worst: float = max(figures["1"][0] for figures in rules)
+    return worst < 1.5 * PROMISED
 
 
 def _together(names: Sequence[str], situations: Sequence[Any]) -> RuleLine:
@@ -241,7 +242,7 @@ def pictures() -> dict[str, dict[str, Markup]]:
         }
         for line in held.rules
     ]
-    drawn = {
+    drawn: dict[str, dict[str, Any]] = {
         "rules": {size: chances.spans(rows, PROMISED, size) for size in SIZES},
         "examples": {
             size: example_lines.example_lines(held.examples, PROMISED, size) for size in SIZES

@@ -78,7 +78,7 @@ def _tested_guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float
     state = _resumed(work, test, mark)
     planned = planned_information(work.draft.planned_units, state, strata, kind, sign, rail.margin)
     rule = Rule(
-        kind=kind,
+        kind=kind_of(metric.definition),
         sign=sign,
         tolerance=rail.margin,
         tolerance_scale=rail.scale,

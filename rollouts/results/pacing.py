@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from analysis.effect import Scale
 from analysis.stoploss import Kind, Stratum, share_statistic
 from rollouts.metrics.model import Definition
-from rollouts.results.strata import kind_of
-
-GAUSSIAN: Literal["gaussian"] = "gaussian"
-
-Form = Kind | Literal["gaussian"]
+from rollouts.results.strata import GAUSSIAN, Form, kind_of
 
 
 def form_of(definition: Definition, scale: Scale) -> Form:
     """Which form of the stop-loss serves a metric on a scale."""
-    if scale is Scale.ABSOLUTE or definition.allow_negative:
-        return GAUSSIAN
-    return Kind.PROPORTION if kind_of(definition) is Kind.PROPORTION else Kind.OTHER
+    return GAUSSIAN if scale is Scale.ABSOLUTE else kind_of(definition)
 
 
 def planned_information(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from analysis.stoploss import Kind, Stratum
 from analysis.summary import PairSummary
 from rollouts.metrics.model import Aggregation, Definition
 
+GAUSSIAN: Literal["gaussian"] = "gaussian"
+Form = Kind | Literal["gaussian"]
 Cell = tuple[int, int]  # variation's place, stratum
 
 
@@ -36,11 +39,15 @@ class Counted:
         return sorted({stratum for _, stratum in self.units})
 
 
-def kind_of(definition: Definition) -> Kind | str:
-    """Which form of the stop-loss serves a definition."""
+def kind_of(definition: Definition) -> Form:
+    """What a metric's numbers are to the stop-loss; whole counts stop sooner than money."""
+    if definition.allow_negative:
+        return GAUSSIAN
     if definition.aggregation is Aggregation.ANY:
         return Kind.PROPORTION
-    return "gaussian" if definition.allow_negative else Kind.OTHER
+    is_whole = definition.cap is None or float(definition.cap).is_integer()
+    is_count = definition.aggregation is Aggregation.COUNT and is_whole
+    return Kind.COUNT if is_count else Kind.OTHER
 
 
 def make_strata(
