@@ -50,6 +50,9 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     yield held
     if held.process.poll() is None:
         held.process.kill()
+        held.process.wait()
+    assert held.process.stdout is not None
+    held.process.stdout.close()
 
 
 @pytest.mark.browser
