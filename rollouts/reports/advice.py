@@ -105,8 +105,8 @@ def grade_of(body: Body) -> Grade | None:
     sound = {f"{c['name']}: {c['reason']}" for c in held["checks"] if c["state"] == "ok"}
     return Grade(
         words=GRADES.get(held["grade"], held["grade"]),
-        reasons=tuple(reason for reason in held["reasons"] if reason not in sound),
-        fine=tuple(reason for reason in held["reasons"] if reason in sound),
+        reasons=tuple(_sentence(why) for why in held["reasons"] if why not in sound),
+        fine=tuple(_sentence(why) for why in held["reasons"] if why in sound),
     )
 
 

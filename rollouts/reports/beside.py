@@ -163,8 +163,6 @@ def _n(part: Body) -> int:
 
 def _told(metric: Body, n: int) -> Told:
     held, is_relative = model.shown_effect(metric)
-    if held is None and metric["absolute"]:
-        held, is_relative = metric["absolute"], False
     if held is None:
         undecided = metric.get("undecided") or {}
         why = undecided.get("reason") or metric.get("reason") or "not yet known"

@@ -308,8 +308,11 @@ def gauge_of(budget: Body | None) -> Gauge | None:
 
 
 def shown_effect(metric: Body) -> tuple[Body | None, bool]:
-    """The effect in the scale its limit is set in, and whether that is the relative one."""
-    if metric["limit_scale"] == "absolute" and metric["absolute"]:
+    """The effect in the scale its limit is set in, and whether that is the relative one.
+
+    Without a relative one, as where values may be negative, the absolute one stands in.
+    """
+    if metric["absolute"] and (metric["limit_scale"] == "absolute" or not metric["relative"]):
         return metric["absolute"], False
     return metric["relative"], True
 

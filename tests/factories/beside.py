@@ -156,13 +156,13 @@ def whole_metrics() -> list[Body]:
     repeats = make_metric(
         "repeats",
         "Had to contact us again",
-        control=(8100, 97.0),
-        treatment=(1980, 23.0),
+        control=(8000, 1000.0),
+        treatment=(2000, 237.5),
         interval=(-0.12, 0.03),
         finding="safe",
         limit=0.15,
         matured=make_part(
-            (8100, 1980),
+            (8000, 2000),
             (-0.05, -0.12, 0.03),
             "So far 14 % less; of those whose 28 days are complete, 5 % less "
             "(between 12 % less and 3 % more).",

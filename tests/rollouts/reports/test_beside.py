@@ -231,7 +231,7 @@ def test_grade_names_first_what_lowered_it():
 
     assert grade is not None
     assert grade.words.startswith("fair")
-    assert grade.reasons == ("randomised design", "crossings: 14 customers saw both versions")
+    assert grade.reasons == ("Randomised design", "Crossings: 14 customers saw both versions")
     assert grade.fine == ("SRM: customers arrived as the plan set it",)
     assert grade_of(make_snapshot()) is None
 
@@ -271,7 +271,7 @@ def test_csv_has_all_of_it_in_columns():
         "matured",
         "",
     )
-    assert (repeats["matured_new_n"], repeats["so_far_relative_estimate"]) == ("1980", "-0.14")
+    assert (repeats["matured_new_n"], repeats["so_far_relative_estimate"]) == ("2000", "-0.14")
     assert (contacts["adjusted_relative_high"], contacts["adjusted_gain"]) == ("0.07", "0.3")
     assert repeats["adjusted_relative_high"] == ""
     assert (goal["futility_predictive"], goal["futility_is_futile"]) == ("0.58", "False")
@@ -323,3 +323,31 @@ def test_hostile_reasons_stay_text(started: Database):
 
     assert "<script>alert" not in page
     assert "<img" not in page
+
+
+def test_history_marks_a_futile_look_without_a_finding(started: Database):
+    """In the list of looks it has its own sign, not that of what is not yet known."""
+    page = page_of(started, make_futile(), "/rollouts/guided-returns/history")
+
+    assert re.search(r'<span class="c-off"><svg.*?</span> not working', page, re.S)
+
+
+def test_effect_of_matured_customers_is_said_to_be_theirs(started: Database):
+    """In the table of effects it may not pass for everybody's."""
+    page = page_of(started, make_whole())
+
+    assert page.count("<small>of those matured</small>") == 1
+
+
+def test_goal_without_a_percentage_is_told_on_its_own_scale():
+    """Where values may be negative there is no relative effect, and the absolute one is shown."""
+    held = {"estimate": 0.4, "low": -0.1, "high": 0.9, "level": 0.95}
+    goal = make_goal(interval=None, absolute=held, aggregation="sum", matured=None)
+    row = (
+        report_of(make_snapshot(arms=[{"key": "new", "name": "New", "metrics": [goal]}]))
+        .arms[0]
+        .goals[0]
+    )
+
+    assert (plain(row.effect), plain(row.interval)) == ("+0.4", "(−0.1 to +0.9)")
+    assert row.plot is not None
