@@ -25,7 +25,7 @@ OUTCOMES = {
 }
 
 TRUTHS = (
-    ("at_worthwhile", "as large as it must at least be"),
+    ("at_worthwhile", "just worth having, {goal}"),
     ("at_trend", "what it looks like so far"),
     ("predictive", "anything the data still allow"),
 )
@@ -33,7 +33,7 @@ TRUTHS = (
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """A goal's chances to show its smallest worthwhile effect by the plan's end."""
+    """A goal's chances to be shown better by the plan's end, and what would be worth having."""
 
     arm: str
     name: str
@@ -41,6 +41,7 @@ class Chances:
     by: str | None
     floor: float | None
     is_futile: bool
+    is_better: bool  # shown already, so there is nothing left to wait for
     bars: tuple[tuple[str, float], ...]
     saved: str
     reason: str
@@ -58,14 +59,16 @@ def chances_of(body: Body) -> tuple[Chances, ...]:
 
 def _chances(arm: str, metric: Body) -> Chances:
     held = metric["futility"]
-    bars = ((words, held[key]) for key, words in TRUTHS)
+    goal = say.change(-metric["sign"] * held["worthwhile"])
+    bars = ((words.format(goal=goal), held[key]) for key, words in TRUTHS)
     return Chances(
         arm=arm,
         name=metric["name"],
-        goal=say.change(-metric["sign"] * held["worthwhile"]),
+        goal=goal,
         by=held["by"],
         floor=held["floor"],
         is_futile=held["is_futile"],
+        is_better=metric["finding"] == "safe",
         bars=tuple((words, value) for words, value in bars if value is not None),
         saved=_saved(held),
         reason=held["reason"],

@@ -179,6 +179,7 @@ def test_futile_verdict_has_no_hue(started: Database):
     assert 'class="verdict plain"' in page
     assert "Not working" in page
     assert "Below the floor of 10 % that the plan locked." in page
+    assert "worth having from +2 %, to be shown by 2 Jun" in page
     assert "Stopping now saves 19 days and 41,300 customers." in page
     assert page.count('class="gauge chance"') == 3
     assert page.count('class="floor" x1="10.00%"') == 3
@@ -214,7 +215,21 @@ def test_worthwhile_goal_points_the_way_the_measure_should_go():
     falling = make_goal(sign=1, futility=make_futility())
     body = make_snapshot(arms=[{"key": "new", "name": "New", "metrics": [falling]}])
 
-    assert plain(chances_of(body)[0].goal) == "−2 %"
+    [chances] = chances_of(body)
+
+    assert plain(chances.goal) == "−2 %"
+    assert plain(chances.bars[0][0]) == "just worth having, −2 %"
+
+
+def test_goal_that_is_better_already_is_not_called_open(started: Database):
+    """The chances stay in sight, under words that fit the finding."""
+    metrics = [make_metric(), make_goal(finding="safe", futility=make_futility(at_trend=0.999))]
+    body = make_snapshot(arms=[{"key": "new", "name": "New page", "metrics": metrics}])
+    section = page_of(started, body).split('id="chances"')[1].split("</section>")[0]
+
+    assert "Better already." in section
+    assert "Still open" not in section
+    assert "over 99 %" in section
 
 
 @pytest.mark.parametrize(
