@@ -20,7 +20,7 @@ from rollouts.web.formatting import is_brief
 
 log = structlog.get_logger()
 
-EDITION = 2  # raise it when a chart is drawn differently
+EDITION = 3  # raise it when a chart is drawn differently
 MOST_BUDGETS = 3
 TABLE_ROWS = 24
 Point = Mapping[str, Any]
