@@ -26,6 +26,7 @@ from rollouts.web.asgi_evaluation import EVALUATION, OFREP, Evaluation
 from rollouts.web.asgi_ingest import Ingest
 from rollouts.web.asgi_pages import Pages
 from rollouts.web.asgi_parts import (
+    INCOMPLETE,
     SLOW,
     BodyTooSlow,
     ClientGone,
@@ -125,10 +126,9 @@ class Edge:
         """Hand over to a thread once the body is here, so that slow senders hold no thread."""
         try:
             body = await read_body(scope, receive, self._parts.settings.body_max_bytes)
-        except ClientGone:
-            return
-        except BodyTooSlow:
-            await send_whole(send, SLOW, "pages")
+        except (ClientGone, BodyTooSlow) as wrong:
+            refusal = SLOW if isinstance(wrong, BodyTooSlow) else INCOMPLETE
+            await send_whole(send, refusal, "pages")
             return
         await self._pages.serve(scope, body, send)
 

@@ -11,6 +11,7 @@ from rollouts.flags import evaluating
 from rollouts.flags.answers import Answer
 from rollouts.runtime import Runtime
 from rollouts.web.asgi_parts import (
+    INCOMPLETE,
     SLOW,
     BodyTooSlow,
     ClientGone,
@@ -53,10 +54,9 @@ class Evaluation:
             limit = self._parts.settings.body_max_bytes
             try:
                 body = await read_body(scope, receive, limit)
-            except ClientGone:
-                return
-            except BodyTooSlow:
-                await send_whole(send, SLOW, ROUTE)
+            except (ClientGone, BodyTooSlow) as wrong:
+                refusal = SLOW if isinstance(wrong, BodyTooSlow) else INCOMPLETE
+                await send_whole(send, refusal, ROUTE)
                 return
             is_short = len(body) <= limit
             found = await evaluate(scope, body) if is_short else evaluating.TOO_LARGE

@@ -16,6 +16,7 @@ from rollouts.ingest.callers import foreign_origin
 from rollouts.ingest.model import Answer
 from rollouts.ingest.service import Intake
 from rollouts.web.asgi_parts import (
+    INCOMPLETE,
     BodyTooSlow,
     ClientGone,
     Receive,
@@ -25,6 +26,7 @@ from rollouts.web.asgi_parts import (
     header,
     read_body,
     send_answer,
+    send_whole,
     to_raw,
 )
 from rollouts.web.context import Runtime
@@ -94,6 +96,7 @@ class Ingest:
         try:
             body = await self._read(scope, receive, self._parts.settings.otlp_max_bytes)
         except ClientGone:
+            await send_whole(send, INCOMPLETE, INGEST_ROUTE)
             return
         except (TooLarge, BodyTooSlow) as wrong:
             await _send(send, refuse(_refused(wrong)))
@@ -131,6 +134,7 @@ class Ingest:
         try:
             body = await self._read(scope, receive, self._parts.settings.ingest_max_bytes)
         except ClientGone:
+            await send_whole(send, INCOMPLETE, INGEST_ROUTE)
             return
         except (TooLarge, BodyTooSlow) as wrong:
             await _send(send, refuse(_refused(wrong)))

@@ -94,3 +94,9 @@ SLOW: Final = Answer(
     b'{"type":"urn:rollouts:error:too_slow","title":"The request took too long","status":408,'
     b'"detail":"The body did not arrive in time.","code":"too_slow"}',
 )
+INCOMPLETE: Final = Answer(
+    400,
+    (("Content-Type", "application/problem+json"), ("Connection", "close")),
+    b'{"type":"urn:rollouts:error:malformed","title":"The request cannot be read","status":400,'
+    b'"detail":"The body ended before it was complete.","code":"malformed"}',
+)
