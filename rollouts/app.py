@@ -111,6 +111,7 @@ def create_app(settings: Settings | None = None, parts: Runtime | None = None) -
     problems.register(app)
     telemetry.register(app)
     app.before_request(headers.check_host)
+    app.before_request(headers.check_query)
     app.before_request(signin.load_actor)
     app.before_request(access.check_caller)
     app.before_request(headers.read_body)

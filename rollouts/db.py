@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 SQLITE_BUSY_MS = 15_000
+POSTGRES_CONNECT_SECONDS = 5  # a lost host must not hold a request for minutes
 
 # SQLite numbers rows by itself only where the key is a plain INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
@@ -78,7 +79,13 @@ class Database:
 
 def _make_engine(url: str, pool_size: int) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+        return create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=20,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": POSTGRES_CONNECT_SECONDS},
+        )
     Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(
         url,

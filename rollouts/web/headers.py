@@ -25,6 +25,14 @@ def check_host() -> None:
         raise NotAllowed("This host name is not one the service answers to.")
 
 
+def check_query() -> None:
+    """Refuse an address whose query is no UTF-8: nothing behind could read it."""
+    try:
+        request.query_string.decode()
+    except UnicodeDecodeError:
+        raise Malformed("The address holds bytes that are not UTF-8; escape them.") from None
+
+
 def read_body() -> None:
     """Read an API request's JSON strictly, once the caller is known to be allowed.
 

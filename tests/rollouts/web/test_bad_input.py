@@ -4,6 +4,7 @@ import json
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 DEEP = b'{"a":' * 40_000 + b"1" + b"}" * 40_000
 JSON = {"Content-Type": "application/json"}
@@ -75,6 +76,17 @@ def test_bad_addresses_have_defined_answers(api: FlaskClient, path: str, status:
 def test_a_nul_is_never_a_500(api: FlaskClient, path: str):
     """PostgreSQL refuses it in any text, SQLite does not; neither is surprised."""
     assert api.get(path).status_code in (200, 404, 422)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/flags", "/flags", "/sign-in", "/healthz"])
+def test_a_query_that_is_no_text_is_refused(app, path: str):
+    """Raw bytes reach a plain WSGI server's application as they are."""
+    environ = EnvironBuilder(path=path).get_environ()
+    environ["QUERY_STRING"] = "search=\xff"
+
+    _, status, _ = run_wsgi_app(app.wsgi_app, environ, buffered=True)
+
+    assert status.startswith("400")
 
 
 def test_a_wrong_method_names_the_right_ones(api: FlaskClient):
