@@ -29,7 +29,7 @@ ADMIN_KEY = "test-administrator-key-of-40-characters-"
 
 def must_run(kind: str) -> bool:
     """Whether this run may not skip a kind of test: browser, postgres or node."""
-    return kind in os.environ.get("ROLLOUTS_TESTS_MUST_RUN", "").split(",")
+    return kind in os.environ.get("TESTS_MUST_RUN", "").split(",")
 
 
 @pytest.fixture
