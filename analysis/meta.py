@@ -12,6 +12,8 @@ from analysis.effect import Scale, Undecided
 from analysis.estimate import Estimate, columns
 from analysis.inputs import UNBOUNDED
 
+HALVINGS = 2_200  # enough to halve any range of doubles down to its smallest number
+
 
 @dataclass(frozen=True, slots=True)
 class Heterogeneous:
@@ -75,7 +77,7 @@ def between_variance(estimates: Sequence[Estimate]) -> float:
     if excess(0.0) <= 0:
         return 0.0
     high = 2 * float(np.sum((values - values.mean()) ** 2)) / df + unit
-    return float(optimize.brentq(excess, 0.0, high, xtol=1e-300, rtol=1e-14))
+    return float(optimize.brentq(excess, 0.0, high, xtol=1e-300, rtol=1e-14, maxiter=HALVINGS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,7 +258,7 @@ def _smallest(
     low = high / 2  # a tight bracket: the answer may be 1e-20 of what was tried first
     while lacking(low) >= 0:
         high, low = low, low / 2
-    return sign * float(optimize.brentq(lacking, low, high, xtol=1e-300, rtol=1e-12))
+    return sign * float(optimize.brentq(lacking, low, high, xtol=1e-300, rtol=1e-12, maxiter=2_200))
 
 
 def _enough(lacking: Callable[[float], float], limit: float) -> float | None:
