@@ -155,7 +155,7 @@ def _treated_ahead(body: dict[str, Any], metric: dict[str, Any]) -> float:
 
 def _findings(body: dict[str, Any]) -> Iterator[Cause]:
     for arm, metric in guardrails(body):
-        action = Action(metric["action"])
+        action = _allowed(metric)
         if metric["finding"] == "harm":
             yield Cause(action, arm["key"], metric["key"], "harm", metric["reason"])
         budget = metric["budget"]
@@ -176,6 +176,14 @@ def _findings(body: dict[str, Any]) -> Iterator[Cause]:
             most = Action.WARN if body["stage"]["next_share"] is None else Action.HOLD
             step = min(action, most, key=lambda item: item.rank)
             yield Cause(step, arm["key"], metric["key"], "budget", reason)
+
+
+def _allowed(metric: dict[str, Any]) -> Action:
+    """The most a guardrail may do: what anyone can send may hold a rollout, never end it."""
+    action = Action(metric["action"])
+    if not metric.get("allow_untrusted", False):
+        return action
+    return min(action, Action.HOLD, key=lambda item: item.rank)
 
 
 def _split(body: dict[str, Any]) -> Iterator[Cause]:

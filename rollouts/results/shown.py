@@ -41,6 +41,7 @@ def metric_shown(
         "role": role,
         "harm_unit": definition.harm_unit,
         "aggregation": definition.aggregation.value,
+        "allow_untrusted": definition.allow_untrusted,
         "direction": definition.direction.value,
         "sign": definition.harm_sign,
         "meaning": meaning(definition),

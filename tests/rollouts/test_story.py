@@ -61,6 +61,31 @@ def test_harm_withdraws_the_change_and_says_why(story: Story):
     assert "200\u00a0%" in page.text
 
 
+def test_what_anyone_can_send_may_hold_but_never_withdraw(story: Story):
+    """A key that lies in pages must not be enough to end a rollout."""
+    story.set_up(guardrails=[{"metric": "contacts", "margin": 5}], key="other")
+    story.post(
+        "/metrics",
+        {
+            "key": "open",
+            "name": "Contacts",
+            "event": "contact",
+            "aggregation": "count",
+            "good": "down",
+            "allow_untrusted": True,
+        },
+    )
+    story.post("/rollouts", plan(guardrails=[{"metric": "open", "margin": 0.1}]))
+    story.post("/rollouts/guided/start")
+    story.send(population(1500, (0.10, 0.30)))
+
+    snapshot = story.look()
+
+    assert snapshot["arms"][0]["metrics"][0]["finding"] == "harm"
+    assert snapshot["decision"]["action"] == "hold"
+    assert story.get("/rollouts/guided")["state"] == "running"
+
+
 def test_a_harmless_change_is_shown_safe(story: Story):
     """Safe is a finding of its own, not the absence of harm."""
     story.launch(guardrails=[{"metric": "contacts", "margin": 0.5}])
