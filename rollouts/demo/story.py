@@ -29,6 +29,7 @@ MARK = "made-by-rollouts-demo"
 HARMLESS_SECONDS = 75.0  # how long the harmless story is watched
 GIVE_UP_SECONDS = 240.0  # on a slow machine; a minute is usual
 ALERT_SECONDS = 15.0
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(out: Console, *, harm: bool, exit_at_once: bool, seed: int, port: int | None) -> int:
@@ -41,7 +42,8 @@ def run(out: Console, *, harm: bool, exit_at_once: bool, seed: int, port: int | 
     out.print(f"Starting the real service, web and worker, in [bold]{settings.var_dir}[/] ...")
     with log_path.open("ab") as log:
         supervisor = Supervisor(settings, log=log)
-        previous = signal.signal(signal.SIGTERM, _interrupt)
+        # Set outright: whoever starts us in the background leaves Ctrl-C ignored.
+        previous = {kind: signal.signal(kind, _interrupt) for kind in STOPS}
         supervisor.start()
         try:
             api = Api(settings.base_url, key)
@@ -63,7 +65,8 @@ def run(out: Console, *, harm: bool, exit_at_once: bool, seed: int, port: int | 
         finally:
             supervisor.stop()
             receiver.close()
-            signal.signal(signal.SIGTERM, previous)
+            for kind, handler in previous.items():
+                signal.signal(kind, handler)
     out.print("Stopped cleanly.")
     return 0 if is_as_it_should else 1
 
