@@ -191,7 +191,8 @@ class OptionsBody(Body):
     names: bool = Field(False, description="Names of variations: readers of a page see them.")
 
     sticky: bool = Field(
-        False, description="Remote evaluation remembers the variations of each unit."
+        False,
+        description="Evaluation here, remote or by OFREP, remembers each unit's variations.",
     )
 
     def to_domain(self) -> Options:

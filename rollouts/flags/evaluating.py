@@ -5,6 +5,7 @@ Without a web framework, so that the views and the fast edge give the same answe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -22,8 +23,9 @@ from rollouts.flags.answers import (
     failure,
 )
 from rollouts.flags.delivery import Delivery, Held
-from rollouts.flags.evaluation.results import StickyDocument
+from rollouts.flags.evaluation.results import StickyDocument, User
 from rollouts.flags.model import Mode
+from rollouts.flags.ofrep import InvalidContext
 from rollouts.flags.remote import RemoteRequest, evaluate_remote
 from rollouts.flags.served import is_same_tag
 from rollouts.runtime import Runtime
@@ -52,11 +54,10 @@ def remote(parts: Runtime, client_key: str, body: bytes) -> Answer:
         request = RemoteRequest.of_json(json_bytes.loads(body))
     except Malformed:
         return INPUT_WRONG
-    known = _kept(parts, held, request)
+    known = _kept(parts, held, request.attributes)
     told = {"dateUpdated": held.served.date_updated}
     found = evaluate_remote(held.served.program, told, request, known)
-    if known is not None and found.sticky:
-        _keep(parts, held, found.sticky)
+    _keep(parts, held, found.sticky)
     return Answer(200, EVALUATED, json_bytes.dumps(found.body))
 
 
@@ -66,11 +67,11 @@ def needs_store(delivery: Delivery, client_key: str) -> bool:
     return held is not None and held.connection.options.is_sticky
 
 
-def _kept(parts: Runtime, held: Held, request: RemoteRequest) -> Sticky | None:
+def _kept(parts: Runtime, held: Held, attributes: Mapping[str, object]) -> Sticky | None:
     """The variations the unit keeps; None if the connection keeps none."""
     if not held.connection.options.is_sticky:
         return None
-    keys = held.served.program.sticky_keys(request.attributes)
+    keys = held.served.program.sticky_keys(attributes)
     try:
         with parts.db.reading() as session:
             return sticky_store.find_documents(session, held.connection.environment_id, keys)
@@ -80,6 +81,8 @@ def _kept(parts: Runtime, held: Held, request: RemoteRequest) -> Sticky | None:
 
 
 def _keep(parts: Runtime, held: Held, changed: Sticky) -> None:
+    if not changed:
+        return
     try:
         with parts.db.transaction() as session:
             environment_id = held.connection.environment_id
@@ -103,10 +106,14 @@ def ofrep_one(parts: Runtime, client_key: str, flag: str, body: bytes) -> Answer
     if held is None:
         return _refused(parts.delivery, {"key": flag})
     try:
-        context = _context(body)
+        user = _user(parts, held, body)
     except Malformed as wrong:
         return _ofrep(400, {"key": flag, **_unreadable(wrong)})
-    status, found = ofrep.evaluate_one(held.served.program, flag, context, metadata=_metadata(held))
+    except InvalidContext as refusal:
+        return _ofrep(400, {"key": flag, **ofrep.refusal_of(refusal)})
+    told = _metadata(held, user)
+    (status, found), changed = ofrep.evaluate_one(held.served.program, flag, user, metadata=told)
+    _keep(parts, held, changed)
     return _ofrep(status, found)
 
 
@@ -122,19 +129,20 @@ def ofrep_all(
     if held is None:
         return _refused(parts.delivery, {})
     try:
-        context = _context(body)
+        user = _user(parts, held, body)
     except Malformed as wrong:
         return _ofrep(400, _unreadable(wrong))
-    status, found = ofrep.evaluate_bulk(
+    except InvalidContext as refusal:
+        return _ofrep(400, ofrep.refusal_of(refusal))
+    found, changed = ofrep.evaluate_bulk(
         held.served.program,
-        context,
-        metadata=_metadata(held),
+        user,
+        metadata=_metadata(held, user),
         event_streams=[
             {"type": "sse", "endpoint": {"requestUri": f"/ofrep/v1/stream/{client_key}"}}
         ],
     )
-    if status != 200:
-        return _ofrep(status, found)
+    _keep(parts, held, changed)
     whole = json_bytes.dumps(found)
     tag = ofrep.etag_of(whole)
     is_current = wanted_config in ("", held.served.event_id)
@@ -149,6 +157,12 @@ def is_behind(delivery: Delivery, client_key: str, wanted_config: str) -> bool:
     return held is not None and wanted_config not in ("", held.served.event_id)
 
 
+def _user(parts: Runtime, held: Held, body: bytes) -> User:
+    """Whom the flags are asked for, and what they keep. Raises Malformed, InvalidContext."""
+    attributes = ofrep.attributes_of(_context(body))
+    return User(attributes, sticky=_kept(parts, held, attributes))
+
+
 def _context(body: bytes) -> object:
     """The member `context`. Python's provider sends none at all at times."""
     read = json_bytes.loads(body) if body.strip() else {}
@@ -157,8 +171,10 @@ def _context(body: bytes) -> object:
     return read.get("context")
 
 
-def _metadata(held: Held) -> dict[str, str | float | bool]:
+def _metadata(held: Held, user: User) -> dict[str, str | float | bool]:
+    """What OpenTelemetry's conventions want to know beside the flag."""
     return {
+        **ofrep.context_id(user.attributes),
         "flagSetId": held.connection.environment_key,
         "version": str(held.served.source.version),
     }

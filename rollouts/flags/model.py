@@ -263,7 +263,7 @@ class Options:
     groups: GroupForm = GroupForm.INLINE
     with_rule_ids: bool = True
     with_names: bool = False  # names tell readers of a page what is being tried
-    is_sticky: bool = False  # remote evaluation remembers each unit's variations
+    is_sticky: bool = False  # evaluation here remembers each unit's variations
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from hashlib import sha256
 from typing import Final
 
 from rollouts.flags.evaluation.limits import attributes_problem
+from rollouts.flags.evaluation.members import hash_text
 from rollouts.flags.evaluation.program import Program
-from rollouts.flags.evaluation.results import Result, Source, User
+from rollouts.flags.evaluation.results import Result, Source, StickyDocument, User
 
 Json = dict[str, object]
 Answer = tuple[int, Json]
+Sticky = dict[str, StickyDocument]
 Metadata = Mapping[str, str | float | bool]  # flat: providers refuse anything nested
 
 DEFAULT_VARIANT: Final = "default"  # the Python provider fails without a variant
@@ -40,42 +42,35 @@ def attributes_of(context: object) -> Json:
 def evaluate_one(
     program: Program,
     key: str,
-    context: object,
+    user: User,
     declared_type: str | None = None,
     metadata: Metadata | None = None,
-) -> Answer:
-    """Status and body for one flag.
+) -> tuple[Answer, Sticky]:
+    """Status and body for one flag, and the sticky documents that changed.
 
-    context: the parsed member `context` of the request, or None.
     declared_type: the flag's kind; "float" gives every number a fraction point, "integer" none,
     and "number" or None does as the flag's own values do.
     metadata: `contextId`, `flagSetId`, `version` for telemetry.
     """
-    try:
-        user = User(attributes_of(context))
-    except InvalidContext as refusal:
-        return 400, {"key": key, **_refusal(refusal)}
-    result = program.evaluate(key, user)
+    evaluation = program.start(user)
+    result = evaluation.result(key)
     if result.source is Source.UNKNOWN_FEATURE:
-        return 404, _failure(key, "FLAG_NOT_FOUND", "There is no such flag.")
+        return (404, _failure(key, "FLAG_NOT_FOUND", "There is no such flag.")), {}
     item = _item(program, key, result, declared_type, metadata or {})
-    return (400 if "errorCode" in item else 200), item
+    return ((400 if "errorCode" in item else 200), item), evaluation.changed
 
 
 def evaluate_bulk(
     program: Program,
-    context: object,
+    user: User,
     declared_types: Mapping[str, str] | None = None,
     metadata: Metadata | None = None,
     event_streams: Sequence[Json] = (),
-) -> Answer:
-    """Status and body for all flags; a flag that cannot be evaluated fails alone."""
-    try:
-        user = User(attributes_of(context))
-    except InvalidContext as refusal:
-        return 400, _refusal(refusal)
+) -> tuple[Json, Sticky]:
+    """The body for all flags; a flag that cannot be evaluated fails alone. And what is sticky."""
     types, shared = declared_types or {}, metadata or {}
-    results = program.evaluate_all(user)
+    evaluation = program.start_all(user)
+    results = program.results_of(evaluation)
     body: Json = {
         "flags": [
             _item(program, key, result, types.get(key), shared) for key, result in results.items()
@@ -85,7 +80,7 @@ def evaluate_bulk(
         body["metadata"] = shared
     if event_streams:
         body["eventStreams"] = list(event_streams)
-    return 200, body
+    return body, evaluation.changed
 
 
 def etag_of(body: bytes) -> str:
@@ -97,7 +92,18 @@ def etag_of(body: bytes) -> str:
     return f'"{sha256(body).hexdigest()[:32]}"'
 
 
-def _refusal(refusal: InvalidContext) -> Json:
+def context_id(attributes: Mapping[str, object]) -> dict[str, str]:
+    """Whom a flag was asked for, in telemetry's word: the targeting key, or nothing.
+
+    >>> context_id({"targetingKey": "u1"}), context_id({"id": 8}), context_id({"country": "NZ"})
+    ({'contextId': 'u1'}, {'contextId': '8'}, {})
+    """
+    text = hash_text(attributes.get("targetingKey")) or hash_text(attributes.get("id"))
+    return {"contextId": text} if text else {}
+
+
+def refusal_of(refusal: InvalidContext) -> Json:
+    """A context that cannot be evaluated, as providers read it."""
     return {"errorCode": "INVALID_CONTEXT", "errorDetails": str(refusal)}
 
 
@@ -157,8 +163,10 @@ def _typed(value: object, is_float: bool | None) -> object:
 
 
 def _with_experiment(result: Result, shared: Metadata) -> Metadata:
+    """Of a split, the unit that was divided by is whom telemetry is to name: a company, say."""
     found, definition = result.experiment_result, result.experiment
     if found is None or definition is None:
         return shared
     told: Metadata = {"experimentKey": str(definition["key"]), "variationId": found.variation}
-    return {**shared, **told}
+    unit = hash_text(found.hash_value)
+    return {**shared, **told, **({"contextId": unit} if unit else {})}

@@ -66,13 +66,11 @@ class Evaluation:
 
     async def _remote(self, scope: Scope, body: bytes) -> Answer:
         key = scope["path"][len(EVALUATION) :]
-        if evaluating.needs_store(self._parts.delivery, key):
-            return await asyncio.to_thread(evaluating.remote, self._parts, key, body)
-        return evaluating.remote(self._parts, key, body)
+        return await self._answered(key, lambda: evaluating.remote(self._parts, key, body))
 
     async def _one(self, scope: Scope, body: bytes) -> Answer:
-        flag = scope["path"][len(OFREP_ONE) :]
-        return evaluating.ofrep_one(self._parts, _key(scope), flag, body)
+        flag, key = scope["path"][len(OFREP_ONE) :], _key(scope)
+        return await self._answered(key, lambda: evaluating.ofrep_one(self._parts, key, flag, body))
 
     async def _all(self, scope: Scope, body: bytes) -> Answer:
         query = parse_qs(scope["query_string"].decode("latin-1"))
@@ -80,7 +78,15 @@ class Evaluation:
         key, tag = _key(scope), header(scope, b"if-none-match")
         if evaluating.is_behind(self._parts.delivery, key, wanted):
             await asyncio.to_thread(self._parts.delivery.refresh)
-        return evaluating.ofrep_all(self._parts, key, body, tag, wanted)
+        return await self._answered(
+            key, lambda: evaluating.ofrep_all(self._parts, key, body, tag, wanted)
+        )
+
+    async def _answered(self, key: str, evaluate: Callable[[], Answer]) -> Answer:
+        """At once, or in a thread where the store is asked what units keep."""
+        if evaluating.needs_store(self._parts.delivery, key):
+            return await asyncio.to_thread(evaluate)
+        return evaluate()
 
 
 def _key(scope: Scope) -> str:

@@ -17,9 +17,9 @@ def shop(live: LiveService) -> Shop:
     return Shop(live)
 
 
-def provider(shop: Shop) -> OFREPProvider:
+def provider(shop: Shop, **options: object) -> OFREPProvider:
     """The provider on a new connection."""
-    key = shop.connect()["client_key"]
+    key = shop.connect(**options)["client_key"]
     return OFREPProvider(
         shop.host, headers_factory=lambda: {"Authorization": f"Bearer {key}"}, timeout=10
     )
@@ -78,3 +78,37 @@ def test_a_switch_is_seen_by_the_next_evaluation(shop: Shop):
     shop.switch(False)
 
     assert of.resolve_boolean_details(shop.flag, True, german).value is False
+
+
+def test_telemetry_is_told_unit_environment_and_version(shop: Shop):
+    """In the flag's metadata, under the names that OpenFeature's conventions have for them."""
+    shop.make_experiment()
+    details = provider(shop).resolve_boolean_details(shop.flag, False, EvaluationContext("u1"))
+
+    assert details.flag_metadata["contextId"] == "u1"
+    assert details.flag_metadata["flagSetId"] == "production"
+    assert str(details.flag_metadata["version"]).isdecimal()
+
+
+def test_whoever_keeps_a_variation_keeps_it_here_too(shop: Shop):
+    """Where a connection is sticky, a new split does not move those who were divided before."""
+    shop.make_experiment()
+    sticky, fresh = provider(shop, sticky=True), provider(shop)
+    units = [EvaluationContext(f"u{number}") for number in range(20)]
+
+    def values(of: OFREPProvider) -> list[bool]:
+        return [of.resolve_boolean_details(shop.flag, False, unit).value for unit in units]
+
+    before = values(sticky)
+    rule = {
+        "key": f"{shop.flag}-test",
+        "variations": [False, True],
+        "weights": [0, 1],
+        "meta": [{"key": "0"}, {"key": "1"}],
+    }
+    payload = {"features": {shop.flag: {"defaultValue": False, "rules": [rule]}}}
+    shop.live.api.post("/environments/production/import/growthbook?on_conflict=replace", payload)
+
+    assert set(before) == {False, True}
+    assert values(fresh) == [True] * 20
+    assert values(sticky) == before

@@ -90,8 +90,11 @@ class Program:
 
     def evaluate_all(self, user: User) -> dict[str, Result]:
         """What every flag is worth to a user."""
-        evaluation = self.start_all(user)
-        if user.forced_features:
+        return self.results_of(self.start_all(user))
+
+    def results_of(self, evaluation: Evaluation) -> dict[str, Result]:
+        """What every flag is worth in an evaluation that `start_all` began."""
+        if evaluation.user.forced_features:
             return {key: evaluation.result(key) for key in self._features}
         return {key: feature(evaluation) for key, feature in self._features.items()}
 

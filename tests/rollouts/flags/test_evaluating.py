@@ -150,6 +150,17 @@ def test_evaluation_is_refused_where_it_is_not_offered(parts: Runtime, api: Call
     assert evaluate(api, connect(parts), b" " * 1_000_001, 413)["error"] == "Invalid input"
 
 
+def give_all_to_new(parts: Runtime) -> None:
+    """From now on everybody who is divided gets the second variation."""
+    with parts.db.transaction() as session:
+        shifted = tuple(Arm(a.key, a.name, a.value, float(a.value)) for a in ARMS)
+        rule = ExperimentRule(id="r", key="exp", variations=shifted)
+        service.set_state(
+            session, "split", ENVIRONMENT, FlagState(True, rules=(rule,)), actor=EDITOR, now=NOW
+        )
+    parts.delivery.refresh()
+
+
 def test_a_unit_keeps_its_variation_where_that_is_wanted(parts: Runtime, api: Caller):
     """The shares may change as they like: whoever was in an arm stays in it."""
     with_flags(parts)
@@ -162,13 +173,7 @@ def test_a_unit_keeps_its_variation_where_that_is_wanted(parts: Runtime, api: Ca
 
     before = arms(sticky)
     assert set(before) == {False, True}
-    with parts.db.transaction() as session:
-        shifted = tuple(Arm(a.key, a.name, a.value, float(a.value)) for a in ARMS)
-        rule = ExperimentRule(id="r", key="exp", variations=shifted)
-        service.set_state(
-            session, "split", ENVIRONMENT, FlagState(True, rules=(rule,)), actor=EDITOR, now=NOW
-        )
-    parts.delivery.refresh()
+    give_all_to_new(parts)
 
     assert arms(fresh) == [True] * 30
     assert arms(sticky) == before
@@ -207,6 +212,56 @@ def ask(api: Caller, key: str | None, path: str, body: Any = None, **headers: st
 
 
 USER = {"context": {"targetingKey": "u1"}}
+UNITS = [f"u{number}" for number in range(20)]
+
+
+@pytest.mark.parametrize("first", ["one flag", "all flags", "remotely"])
+def test_a_unit_keeps_its_variation_whichever_way_it_is_asked_for(
+    parts: Runtime, api: Caller, first: str
+):
+    """One store for single flags, all flags and remote evaluation; a unit met later is not held."""
+    with_flags(parts)
+    remote = connect(parts, is_sticky=True)
+
+    def one(unit: str) -> Any:
+        return ask(api, remote, "/split", {"context": {"targetingKey": unit}}).json["value"]
+
+    def bulk(unit: str) -> Any:
+        found = ask(api, remote, "", {"context": {"targetingKey": unit}}).json["flags"]
+        return next(item["value"] for item in found if item["key"] == "split")
+
+    def whole(unit: str) -> Any:
+        body = evaluate(api, remote, {"attributes": {"id": unit}})
+        return body["features"]["split"]["defaultValue"]
+
+    ways = {"one flag": one, "all flags": bulk, "remotely": whole}
+    before = [ways[first](unit) for unit in UNITS]
+    assert set(before) == {False, True}
+    give_all_to_new(parts)
+
+    for way in ways.values():
+        assert [way(unit) for unit in UNITS] == before
+        assert way("met-later") is True
+
+
+def test_a_tag_is_of_what_is_answered_to_those_who_keep_theirs_too(parts: Runtime, api: Caller):
+    """The same again: 304. After a change: 200, with the variation that is kept or the new one."""
+    with_flags(parts)
+    keys = {is_sticky: connect(parts, is_sticky=is_sticky) for is_sticky in (True, False)}
+    asked = [{"context": {"targetingKey": unit}} for unit in UNITS]
+    first = {key: [ask(api, key, "", who) for who in asked] for key in keys.values()}
+    for key, answers in first.items():
+        for who, answer in zip(asked, answers, strict=True):
+            tag = answer.headers["ETag"]
+            assert ask(api, key, "", who, **{"If-None-Match": tag}).status_code == 304
+    give_all_to_new(parts)
+
+    for is_sticky, key in keys.items():
+        values = [answer.json["flags"][1]["value"] for answer in first[key]]
+        for who, answer, value in zip(asked, first[key], values, strict=True):
+            again = ask(api, key, "", who, **{"If-None-Match": answer.headers["ETag"]})
+            assert again.status_code == 200  # the version in the metadata is a new one
+            assert again.json["flags"][1]["value"] is (value if is_sticky else True)
 
 
 def test_one_flag_is_evaluated(parts: Runtime, api: Caller):
@@ -218,8 +273,16 @@ def test_one_flag_is_evaluated(parts: Runtime, api: Caller):
     assert answer.status_code == 200
     assert (found["key"], found["reason"]) == ("split", "SPLIT")
     assert found["variant"] == ("new" if found["value"] else "old")
-    assert found["metadata"]["experimentKey"] == "exp"
-    assert found["metadata"]["flagSetId"] == "production"
+    held = parts.delivery.list_held()[0]
+    assert found["metadata"] == {
+        "contextId": "u1",
+        "flagSetId": "production",
+        "version": str(held.served.source.version),
+        "experimentKey": "exp",
+        "variationId": int(found["value"]),
+    }
+    unnamed = ask(api, held.connection.client_key, "/inside", {}).json
+    assert unnamed["metadata"].keys() == {"flagSetId", "version"}
 
 
 def test_a_key_may_come_either_way(parts: Runtime, api: Caller):

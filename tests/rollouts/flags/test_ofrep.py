@@ -11,9 +11,10 @@ from openfeature.flag_evaluation import Reason
 from requests import Response
 from requests.adapters import BaseAdapter
 
+from rollouts.flags import ofrep
 from rollouts.flags.evaluation.program import compile_payload
 from rollouts.flags.evaluation.results import User
-from rollouts.flags.ofrep import etag_of, evaluate_bulk, evaluate_one
+from rollouts.flags.ofrep import InvalidContext, attributes_of, etag_of, refusal_of
 
 from .strategies import brief, json_values, payloads, steady, typed_users
 
@@ -45,6 +46,24 @@ PROGRAM = compile_payload(FEATURES)
 USER = {"targetingKey": "u1"}
 
 
+def evaluate_one(program: Any, key: str, context: Any, *more: Any, **told: Any) -> Any:
+    """Status and body for one flag and a context as it is sent."""
+    try:
+        user = User(attributes_of(context))
+    except InvalidContext as refusal:
+        return 400, {"key": key, **refusal_of(refusal)}
+    return ofrep.evaluate_one(program, key, user, *more, **told)[0]
+
+
+def evaluate_bulk(program: Any, context: Any, *more: Any, **told: Any) -> Any:
+    """Status and body for all flags and a context as it is sent."""
+    try:
+        user = User(attributes_of(context))
+    except InvalidContext as refusal:
+        return 400, refusal_of(refusal)
+    return 200, ofrep.evaluate_bulk(program, user, *more, **told)[0]
+
+
 @pytest.mark.parametrize(
     ("key", "context", "expected"),
     [
@@ -63,7 +82,7 @@ USER = {"targetingKey": "u1"}
                 "reason": "SPLIT",
                 "variant": "treatment",
                 "value": "t",
-                "metadata": {"experimentKey": "exp", "variationId": 1},
+                "metadata": {"experimentKey": "exp", "variationId": 1, "contextId": "u1"},
             },
         ),
         ("gated", USER, {"reason": "DISABLED", "variant": "default"}),
@@ -91,7 +110,7 @@ def test_a_circle_of_prerequisites_is_an_error_of_that_flag_alone():
     """A failure item in the bulk answer, a 400 alone."""
     status, body = evaluate_one(PROGRAM, "round", USER)
     bulk_status, bulk = evaluate_bulk(PROGRAM, USER)
-    items = {item["key"]: item for item in bulk["flags"]}  # type: ignore[attr-defined]
+    items = {item["key"]: item for item in bulk["flags"]}
 
     assert (status, body["errorCode"]) == (400, "PARSE_ERROR")
     assert bulk_status == 200
@@ -150,7 +169,7 @@ def test_a_flag_of_whole_numbers_sends_whole_numbers(declared, text):
     """Unless it is declared otherwise."""
     _, body = evaluate_one(PROGRAM, "ruled", USER, declared)
     _, bulk = evaluate_bulk(PROGRAM, USER, {"ruled": declared} if declared else {})
-    items = {item["key"]: item for item in bulk["flags"]}  # type: ignore[attr-defined]
+    items = {item["key"]: item for item in bulk["flags"]}
 
     assert json.dumps(body["value"]) == text
     assert json.dumps(items["ruled"]["value"]) == text
@@ -164,7 +183,20 @@ def test_metadata_tells_telemetry_where_a_value_came_from():
 
     assert one["metadata"] == {**given_, "experimentKey": "exp", "variationId": 1}
     assert bulk["metadata"] == given_
-    assert [item for item in bulk["flags"] if item["key"] == "split"] == [one]  # type: ignore[attr-defined]
+    assert [item for item in bulk["flags"] if item["key"] == "split"] == [one]
+
+
+def test_a_split_names_the_unit_that_was_divided_by():
+    """So that an exposure from telemetry is of the company where companies are divided."""
+    split = {"variations": ["c", "t"], "hashAttribute": "company"}
+    program = compile_payload({"f": {"rules": [split]}, "plain": {"defaultValue": 1}})
+    told = {"contextId": "u1"}
+    _, bulk = evaluate_bulk(program, {**USER, "company": 12}, metadata=told)
+
+    assert {item["key"]: item["metadata"]["contextId"] for item in bulk["flags"]} == {
+        "f": "12",
+        "plain": "u1",
+    }
 
 
 def test_event_streams_are_named_in_the_bulk_answer():
@@ -192,7 +224,7 @@ def test_one_flag_and_all_flags_say_the_same(payload, attributes):
     """Item for item, errors included; and every reason is one that providers know."""
     program = compile_payload(payload["features"], payload["savedGroups"])
     _, bulk = evaluate_bulk(program, attributes)
-    items = {item["key"]: item for item in bulk["flags"]}  # type: ignore[attr-defined]
+    items = {item["key"]: item for item in bulk["flags"]}
 
     assert list(items) == list(payload["features"])
     for key, item in items.items():
@@ -242,7 +274,7 @@ def test_the_python_provider_reads_every_answer(provider):
     gated = provider.resolve_integer_details("gated", 9, context)
 
     assert (split.value, split.reason, split.variant) == ("t", Reason.SPLIT, "treatment")
-    assert split.flag_metadata == {"experimentKey": "exp", "variationId": 1}
+    assert split.flag_metadata == {"experimentKey": "exp", "variationId": 1, "contextId": "u1"}
     assert (ratio.value, type(ratio.value)) == (1.0, float)
     assert (gated.value, gated.reason) == (9, Reason.DISABLED)
     assert provider.resolve_integer_details("ruled", 9, None).value == 1
