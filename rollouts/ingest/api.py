@@ -20,6 +20,11 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "content-type",
     "Access-Control-Max-Age": "86400",
 }
+# OpenTelemetry's exporters in pages send the key in a header, and JSON.
+OTLP_PREFLIGHT = {
+    **PREFLIGHT,
+    "Access-Control-Allow-Headers": "authorization, content-encoding, content-type",
+}
 
 
 @bp.route("/track", methods=["POST", "OPTIONS"])
@@ -60,10 +65,12 @@ def take_segment(kind: str) -> Response:
     )
 
 
-@bp.post("/v1/logs")
+@bp.route("/v1/<any(logs, traces):signal>", methods=["POST", "OPTIONS"])
 @requires(Access.WRITE_KEY)
-def take_logs() -> Response:
-    """Flag evaluations that OpenTelemetry logs, by OTLP."""
+def take_otlp(signal: str) -> Response:
+    """Flag evaluations that OpenTelemetry logs, or notes in spans, by OTLP."""
+    if request.method == "OPTIONS":
+        return Response(status=204, headers=OTLP_PREFLIGHT)
     content_type = request.headers.get("Content-Type", "")
     try:
         body = _body(runtime().settings.otlp_max_bytes)
@@ -72,6 +79,7 @@ def take_logs() -> Response:
     return _response(
         otlp_service.accept_otlp(
             runtime(),
+            otlp.Signal(signal),
             authorization=request.headers.get("Authorization", ""),
             body=body,
             content_type=content_type,

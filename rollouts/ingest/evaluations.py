@@ -1,4 +1,4 @@
-"""Flag evaluations as OpenTelemetry logs them, and which of them show a unit its variation.
+"""Flag evaluations as OpenTelemetry tells of them, and which of them show a unit its variation.
 
 A record is kept as OTLP's JSON writes it, whichever encoding it came in: 64-bit numbers as
 texts, attributes as a list. An evaluation is no exposure: only where the reason is `split` was
@@ -90,15 +90,16 @@ def is_evaluation(record: LogRecord) -> bool:
     )
 
 
+def reasons_of(record: LogRecord) -> set[str]:
+    """Why the value was what it was, in small letters; empty if the record does not say."""
+    told = (item.value for item in record.attributes if item.key in REASONS)
+    texts = (value.string_value for value in told if value is not None)
+    return {text.lower() for text in texts if text}
+
+
 def is_split(record: LogRecord) -> bool:
     """Whether a unit's share chose the value."""
-    return any(
-        item.key in REASONS
-        and item.value is not None
-        and isinstance(item.value.string_value, str)
-        and item.value.string_value.lower() == SPLIT
-        for item in record.attributes
-    )
+    return SPLIT in reasons_of(record)
 
 
 def read(record: LogRecord) -> Evaluation:

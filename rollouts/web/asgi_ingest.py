@@ -37,7 +37,7 @@ SEGMENT: Final = {
     for kind in ("batch", "track", "identify", "page", "screen", "group", "alias")
 }
 
-LOGS: Final = "/v1/logs"
+OTLP: Final = {f"/v1/{signal}": signal for signal in otlp.Signal}
 INGEST_ROUTE: Final = "ingest"
 QUICK_BYTES: Final = 20_000
 STORE_GONE: Final = "The store does not answer. Send the events again in a few seconds."
@@ -57,8 +57,8 @@ class Ingest:
             return None
         if path == TRACK:
             return self._track
-        if path == LOGS:
-            return self._logs
+        if path in OTLP:
+            return self._otlp
         return self._segment if path in SEGMENT else None
 
     async def _track(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +90,7 @@ class Ingest:
 
         await self._answer(scope, receive, send, take, answers.refusal)
 
-    async def _logs(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _otlp(self, scope: Scope, receive: Receive, send: Send) -> None:
         content_type = header(scope, b"content-type")
         refuse = partial(otlp.refusal, content_type=content_type)
         try:
@@ -106,6 +106,7 @@ class Ingest:
             taken = await asyncio.to_thread(
                 otlp_service.take_otlp,
                 self._parts,
+                OTLP[scope["path"]],
                 authorization=header(scope, b"authorization"),
                 body=body,
                 content_type=content_type,

@@ -36,6 +36,7 @@ def leaks(parts: Runtime) -> list[str]:
     [
         ("server", "/v1/track", 1),
         ("server", "/v1/logs", 1),
+        ("server", "/v1/traces", 1),
         ("browser", "/v1/track", 0),
         ("api", "/v1/track", 1),
     ],

@@ -1,4 +1,4 @@
-"""Log records in OTLP's two encodings."""
+"""Log records, and spans with events that say the same, in OTLP's two encodings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from rollouts.ingest import otlp_service
 from rollouts.ingest.model import Answer
+from rollouts.ingest.otlp import Signal
 from tests.rollouts.ingest.make import NOW, SERVER_KEY, Parts
 
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
@@ -45,25 +47,52 @@ def split(
     return record(**given)
 
 
-def request_of(records: Sequence[Any]) -> dict[str, Any]:
+def request_of(records: Sequence[Any], signal: Signal = Signal.LOGS) -> dict[str, Any]:
     """An export request with all that real ones have around the records."""
     resource = {"attributes": [attribute("service.name", "shop")]}
-    scope = {"scope": {"name": "openfeature", "version": "1"}, "logRecords": list(records)}
-    return {"resourceLogs": [{"resource": resource, "scopeLogs": [scope]}]}
+    scope = {"scope": {"name": "openfeature", "version": "1"}}
+    if signal is Signal.TRACES:
+        scope_spans = [{**scope, "spans": [span(item) for item in records]}]
+        return {"resourceSpans": [{"resource": resource, "scopeSpans": scope_spans}]}
+    scope_logs = [{**scope, "logRecords": list(records)}]
+    return {"resourceLogs": [{"resource": resource, "scopeLogs": scope_logs}]}
 
 
-def body_of(records: Sequence[Any], encoding: str = JSON) -> bytes:
+def span(*records: Any) -> dict[str, Any]:
+    """A span in which those log records are events."""
+    events = [
+        {
+            "timeUnixNano": item.get("timeUnixNano"),
+            "name": item.get("eventName", ""),
+            "attributes": item["attributes"],
+        }
+        for item in records
+    ]
+    return {"name": "checkout", "startTimeUnixNano": "1", "endTimeUnixNano": "2", "events": events}
+
+
+def body_of(records: Sequence[Any], encoding: str = JSON, signal: Signal = Signal.LOGS) -> bytes:
     """The body of an export request; the protobuf one by OpenTelemetry's own schema."""
+    return encoded(request_of(records, signal), encoding, signal)
+
+
+def encoded(request: Any, encoding: str, signal: Signal) -> bytes:
+    """A request as it is sent."""
     if encoding == JSON:
-        return json.dumps(request_of(records)).encode()
-    message = json_format.ParseDict(request_of(records), ExportLogsServiceRequest())
-    return bytes(message.SerializeToString())
+        return json.dumps(request).encode()
+    is_logs = signal is Signal.LOGS
+    message = ExportLogsServiceRequest() if is_logs else ExportTraceServiceRequest()
+    return bytes(json_format.ParseDict(request, message).SerializeToString())
 
 
 def export(
-    parts: Parts, records: Sequence[Any] | bytes, encoding: str = JSON, **more: Any
+    parts: Parts,
+    records: Sequence[Any] | bytes,
+    encoding: str = JSON,
+    signal: Signal = Signal.LOGS,
+    **more: Any,
 ) -> Answer:
-    """Post log records."""
+    """Post log records, or spans in which each is an event."""
     given = {
         "authorization": f"Bearer {SERVER_KEY}",
         "content_type": encoding,
@@ -71,5 +100,5 @@ def export(
         "now": NOW,
         **more,
     }
-    body = records if isinstance(records, bytes) else body_of(records, encoding)
-    return otlp_service.accept_otlp(parts, body=body, **given)
+    body = records if isinstance(records, bytes) else body_of(records, encoding, signal)
+    return otlp_service.accept_otlp(parts, signal, body=body, **given)

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from rollouts.ingest import api
 from rollouts.web import access, problems
-from tests.rollouts.ingest.make import NOW, SERVER_KEY, Parts, basic, events_of
+from tests.rollouts.ingest.make import BROWSER_KEY, NOW, SERVER_KEY, Parts, basic, events_of
 
 CONTACT = {"type": "track", "event": "Contact Opened", "userId": "u1"}
 
@@ -84,8 +84,27 @@ def test_browsers_that_ask_first_are_let_through(client: FlaskClient) -> None:
     assert "content-type" in answer.headers["Access-Control-Allow-Headers"]
 
 
-def test_only_track_is_open_to_pages(client: FlaskClient) -> None:
-    """Write keys are no pages' business, so their paths send no CORS header."""
+@pytest.mark.parametrize("path", ["/v1/logs", "/v1/traces"])
+def test_pages_may_export_telemetry(client: FlaskClient, path: str) -> None:
+    """The preflight allows the key's header and JSON; every answer can be read, refusals too."""
+    page = {"Origin": "https://shop.example", "Content-Type": "application/json"}
+    asked = client.options(path, headers={**page, "Access-Control-Request-Method": "POST"})
+    good = client.post(path, data=b"{}", headers={**page, "Authorization": basic(BROWSER_KEY)})
+    large = client.post(path, data=b" " * 4_000_001, headers=page)
+    refused = client.post(path, data=b"{}", headers=page)
+
+    allowed = asked.headers["Access-Control-Allow-Headers"]
+    assert (asked.status_code, asked.data) == (204, b"")
+    assert {"authorization", "content-type"} <= set(allowed.split(", "))
+    assert "POST" in asked.headers["Access-Control-Allow-Methods"]
+    assert [item.status_code for item in (good, large, refused)] == [200, 413, 401]
+    for answer in (asked, good, large, refused):
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+def test_segments_calls_are_not_open_to_pages(client: FlaskClient) -> None:
+    """Its libraries send from servers here, so that no CORS header is sent."""
     answer = client.post("/v1/batch", json={"batch": []}, headers={"Authorization": "Bearer x"})
 
     assert answer.status_code == 401

@@ -16,6 +16,7 @@ from rollouts.accounts import keys
 from rollouts.accounts.model import OPERATOR, KeyKind
 from rollouts.flags import service
 from rollouts.flags.model import Mode
+from rollouts.ingest.otlp import Signal
 from rollouts.runtime import Runtime
 from rollouts.web import asgi_parts, asgi_streams
 from rollouts.web.asgi import Edge
@@ -227,6 +228,9 @@ BATCH = {"batch": [{"type": "track", "event": "Paid", "userId": "u1", "messageId
         ("/v1/logs", body_of([split(), split("")])),
         ("/v1/logs", b"["),
         ("/v1/logs", b" " * 4_000_001),
+        ("/v1/traces", b"{}"),
+        ("/v1/traces", body_of([split(), split("")], signal=Signal.TRACES)),
+        ("/v1/traces", b"["),
     ],
 )
 def test_events_are_answered_as_by_flask(
@@ -256,11 +260,12 @@ def test_events_are_answered_as_by_flask(
     run(story)
 
 
-@pytest.mark.parametrize(
-    "body", [body_of([split()], PROTOBUF), b"", b"no protobuf", b" " * 4_000_001], ids=len
-)
-def test_protobuf_is_answered_as_by_flask(parts: Runtime, app: Flask, edge: Edge, body: bytes):
-    """Logs in their usual encoding: the same bytes, and what was taken is in the journal."""
+@pytest.mark.parametrize("signal", Signal)
+@pytest.mark.parametrize("made", ["good", "", "no protobuf", " " * 4_000_001], ids=len)
+def test_protobuf_is_answered_as_by_flask(
+    parts: Runtime, app: Flask, edge: Edge, made: str, signal: Signal
+):
+    """Logs and spans in their usual encoding: the same bytes, and what was taken is in the journal."""
     with parts.db.transaction() as session:
         key = keys.create_write_key(
             session,
@@ -270,6 +275,8 @@ def test_protobuf_is_answered_as_by_flask(parts: Runtime, app: Flask, edge: Edge
             actor=OPERATOR,
             now=parts.now(),
         ).text
+    body = body_of([split()], PROTOBUF, signal) if made == "good" else made.encode()
+    target = f"/v1/{signal}"
     headers = {
         "Content-Type": PROTOBUF,
         "Authorization": f"Bearer {key}",
@@ -277,9 +284,9 @@ def test_protobuf_is_answered_as_by_flask(parts: Runtime, app: Flask, edge: Edge
     }
 
     async def story() -> None:
-        heard = await ask(edge, "POST", "/v1/logs", body, headers=headers)
+        heard = await ask(edge, "POST", target, body, headers=headers)
         n_events = parts.journal.end()
-        expected = by_flask(app, "POST", "/v1/logs", body, headers)
+        expected = by_flask(app, "POST", target, body, headers)
         assert (heard.status, heard.body) == (expected.status, expected.body)
         assert heard.header("content-type") == expected.header("content-type") == PROTOBUF
         assert (n_events, parts.journal.end()) in ((0, 0), (1, 2))
@@ -301,7 +308,7 @@ def test_what_is_answered_with_200_is_in_the_journal(parts: Runtime, edge: Edge,
     run(story)
 
 
-@pytest.mark.parametrize("target", ["/v1/batch", "/v1/logs"])
+@pytest.mark.parametrize("target", ["/v1/batch", "/v1/logs", "/v1/traces"])
 def test_without_a_store_senders_are_told_to_come_back(parts: Runtime, edge: Edge, target: str):
     """Keys cannot be looked up: nothing is taken, and nothing falls over."""
     headers = {**JSON, "Authorization": "Bearer rlk_wk_unknown_unknown"}
