@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.arguments import open_share
+from analysis.arguments import Floats, finite_array, open_share, same_length
 from analysis.effect import Scale, Undecided
 from analysis.estimate import Estimate, columns
 from analysis.inputs import UNBOUNDED
@@ -23,8 +23,9 @@ from analysis.shrinkage import Scatter, mixture_quantile
 class Impact:
     """The total of all shipped effects on one metric.
 
-    total, low, high: after shrinkage. claimed: the plain sum of what they showed. debiased: that
-    sum less the luck that choosing them added, by Lee and Shen. luck: claimed less total.
+    total, low, high: after shrinkage. claimed: the plain sum of what they showed, with the interval
+    it would have if nobody had chosen. debiased: that sum less the luck that choosing added, by Lee
+    and Shen. luck: claimed less total.
     n_shipped, n_rollouts: how many were added up, and learnt from. Relative effects compound:
     0.1 and 0.1 make 0.21.
     """
@@ -33,6 +34,8 @@ class Impact:
     low: float
     high: float
     claimed: float
+    claimed_low: float
+    claimed_high: float
     debiased: float
     n_shipped: int
     n_rollouts: int
@@ -52,6 +55,7 @@ def cumulative_impact(
     *,
     alpha: float = 0.05,
     better: int = 1,
+    bars: Sequence[float] | None = None,
     level: float = 0.95,
 ) -> Impact | Undecided:
     """Total effect of the shipped rollouts on one metric.
@@ -59,7 +63,9 @@ def cumulative_impact(
     rollouts: the estimates of all finished rollouts, those not shipped too, of one scale and
     with the treatment's effect on everybody. shipped: shape (k,), which ones stayed. alpha:
     two-sided level at which an effect was taken to ship, and better: 1 if more is better, -1 if
-    less is, both for the second correction only. level: of the interval, in (0, 1).
+    less is, both for the second correction only. bars: shape (k,), where rollouts had rules of their
+    own: how many errors to the better side of zero each had to lie to stay (below zero for one
+    that only had to do no harm); they take alpha's place. level: of the intervals, in (0, 1).
 
     First correction: each effect is shrunk towards what rollouts usually do, which undoes the
     choice whatever it was, as long as true effects scatter normally; the interval carries what
@@ -88,12 +94,13 @@ def cumulative_impact(
     if not any(shipped):
         return Undecided("no change has stayed yet", needs="a shipped rollout")
     kept = np.asarray(shipped, dtype=bool)
-    values, _ = columns(rollouts)
+    values, errors = columns(rollouts)
     claimed = float(values[kept].sum())
+    reach = float(np.linalg.norm(errors[kept]) * stats.norm.isf((1 - level) / 2))
     total, low, high = _shrunken_total(Scatter.of(rollouts), kept, level)
-    debiased = claimed - better * selection_bias(rollouts, alpha=alpha, better=better)
+    debiased = claimed - better * selection_bias(rollouts, alpha=alpha, better=better, bars=bars)
     is_ratio = rollouts[0].scale is Scale.RELATIVE
-    if is_ratio and max(claimed, debiased, high) > 700:
+    if is_ratio and max(claimed + reach, debiased, high) > 700:
         return UNBOUNDED
     back = np.expm1 if is_ratio else float
     return Impact(
@@ -101,6 +108,8 @@ def cumulative_impact(
         low=float(back(low)),
         high=float(back(high)),
         claimed=float(back(claimed)),
+        claimed_low=float(back(claimed - reach)),
+        claimed_high=float(back(claimed + reach)),
         debiased=float(back(debiased)),
         n_shipped=int(kept.sum()),
         n_rollouts=len(rollouts),
@@ -126,11 +135,17 @@ def _shrunken_total(scatter: Scatter, kept: np.ndarray, level: float) -> tuple[f
     return float(scatter.weight @ centre), low, high
 
 
-def selection_bias(rollouts: Sequence[Estimate], *, alpha: float = 0.05, better: int = 1) -> float:
+def selection_bias(
+    rollouts: Sequence[Estimate],
+    *,
+    alpha: float = 0.05,
+    better: int = 1,
+    bars: Sequence[float] | None = None,
+) -> float:
     """How much luck the sum of significant effects is expected to contain, 0 or more.
 
     rollouts: all of them, shipped or not; on the relative scale the answer is a logarithm.
-    alpha, better: as in `cumulative_impact`. Each rollout adds its error times the normal
+    alpha, better, bars: as in `cumulative_impact`. Each rollout adds its error times the normal
     density at its distance from the threshold, in errors, as if its estimate were the truth.
     Source: Lee & Shen (2018), section 3.
 
@@ -139,5 +154,8 @@ def selection_bias(rollouts: Sequence[Estimate], *, alpha: float = 0.05, better:
     """
     open_share("alpha", alpha)
     values, errors = columns(rollouts, at_least=1)
-    threshold = float(stats.norm.isf(alpha / 2))
+    threshold: Floats | float = float(stats.norm.isf(alpha / 2))
+    if bars is not None:
+        same_length(rollouts=rollouts, bars=bars)
+        threshold = finite_array("bars", bars)
     return float(np.sum(errors * stats.norm.pdf(threshold - better * values / errors)))

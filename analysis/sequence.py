@@ -58,6 +58,33 @@ def always_valid(effect: Effect | Undecided, *, planned: int) -> Effect | Undeci
     )
 
 
+def error_behind(effect: Effect, *, planned: int) -> float:
+    """The standard error from which `always_valid` made this interval, 0 or more.
+
+    effect: as `always_valid` gave it; relative ones answer on the logarithm. planned: the same.
+    Raises ValueError if planned is below 1, the effect is valid for one look only, or a relative
+    interval reaches -100 %: nothing of its width is left there.
+
+    >>> from analysis.mean import difference
+    >>> from analysis.summary import Summary
+    >>> once = difference(Summary(1000, 2000.0, 5000.0), Summary(1000, 2100.0, 5410.0))
+    >>> round(error_behind(always_valid(once, planned=2000), planned=2000), 4)
+    0.0448
+    """
+    if planned < 1:
+        raise ValueError(f"planned must be at least 1, not {planned}")
+    if effect.validity is not Validity.ANYTIME:
+        raise ValueError("effect: valid for one look only")
+    low, high = effect.low, effect.high
+    if effect.scale is Scale.RELATIVE:
+        if low <= -1:
+            raise ValueError("effect: a relative interval that reaches -100 % has no error")
+        low, high = log1p(low), log1p(high)
+    alpha = 1 - effect.level
+    mixed = (effect.n_control + effect.n_treatment) / planned * tightest(alpha)
+    return (high - low) / (2 * half_width(alpha, mixed))
+
+
 def half_width(alpha: float, mixed: float) -> float:
     """Standard errors on either side of the estimate: two-sided error alpha over all looks.
 

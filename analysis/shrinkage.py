@@ -77,6 +77,34 @@ class Scatter:
         return centre, variance + self.pull**2 * self.mean_variance[:, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far true effects lie apart: their standard deviation with its interval, 0 or more."""
+
+    value: float
+    low: float
+    high: float
+
+
+def spread(estimates: Sequence[Estimate], *, level: float = 0.95) -> Spread:
+    """Standard deviation of the true effects: the median of what is known of it, with limits.
+
+    estimates: independent, two or more, of one scale (relative: the answer is of logarithms).
+    level: of the interval, in (0, 1), which is equal-tailed. Raises ValueError otherwise.
+    Prior and source: as of `shrink`.
+
+    >>> found = spread([Estimate("", v, 1.0) for v in (-3, -1, 0, 1, 3, 4)])
+    >>> 0 < found.low < found.value < found.high
+    True
+    """
+    open_share("level", level)
+    scatter = Scatter.of(estimates)
+    reached = np.cumsum(scatter.weight) - scatter.weight / 2
+    tail = (1 - level) / 2
+    low, value, high = np.interp((tail, 0.5, 1 - tail), reached, scatter.tau)
+    return Spread(float(value), float(low), float(high))
+
+
 def shrink(estimates: Sequence[Estimate], *, level: float = 0.95) -> list[Shrunken]:
     """Each effect drawn towards the common mean by as much as its error and the scatter ask.
 

@@ -28,6 +28,7 @@ from rollouts.notify import api as notify_api
 from rollouts.notify.sealing import Seal
 from rollouts.reports import pages as report_pages
 from rollouts.results import api as results_api
+from rollouts.results import past_api
 from rollouts.runtime import Runtime
 from rollouts.tolerances import api as tolerances_api
 from rollouts.web import access, documentation, headers, problems, running
@@ -46,6 +47,7 @@ APIS = (
     metrics_api.bp,
     notify_api.bp,
     results_api.bp,
+    past_api.bp,
     tolerances_api.bp,
 )
 PAGES = (

@@ -22,12 +22,13 @@ from rollouts.errors import RolloutsError
 from rollouts.flags.code_commands import code_refs
 from rollouts.flags.commands import flags
 from rollouts.results.commands import forecast
+from rollouts.results.past_commands import impact
 
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.SHOW_ARGUMENTS = True
 click.rich_click.COMMAND_GROUPS = {
     "rollouts": [
-        {"name": "See it", "commands": ["demo", "analyze", "forecast"]},
+        {"name": "See it", "commands": ["demo", "analyze", "forecast", "impact"]},
         {"name": "Run it", "commands": ["up", "serve", "worker", "migrate"]},
         {"name": "Flags", "commands": ["flags", "code-refs"]},
         {"name": "Look after it", "commands": ["doctor", "settings", "verify"]},
@@ -50,7 +51,7 @@ def cli(context: click.Context) -> None:
     context.obj = running_parts
 
 
-for group in (flags, code_refs, forecast, users, keys):
+for group in (flags, code_refs, forecast, impact, users, keys):
     cli.add_command(group)
 
 

@@ -124,6 +124,8 @@ def _act_and_keep(
     body["verdict"] = verdict(body, judgement, deed=deed, at=now)
     if deed:
         body["rollout"] |= {"state": deed, "ended_at": now.isoformat()}
+    if ending and ending.deed == "shipped":
+        body["rollout"]["shipped"] = ending.variation
     is_told = _remember_futility(stock, judgement)
     snapshot = results.keep(session, row, stock, now)
     if ending:

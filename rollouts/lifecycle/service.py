@@ -40,6 +40,7 @@ list_live_on = store.list_live_on
 list_started = store.list_started
 count_by_state = store.count_by_state
 list_plans = store.list_plans
+list_plans_of = store.list_plans_of
 list_timeline = store.list_timeline
 list_due = store.list_due
 list_allocations_of = store.list_allocations_of

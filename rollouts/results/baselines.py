@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -16,7 +16,7 @@ from rollouts.lifecycle import service as lifecycle
 from rollouts.lifecycle.course import A_DAY
 from rollouts.lifecycle.forecast import Baseline
 from rollouts.lifecycle.plan import Draft
-from rollouts.lifecycle.store import RolloutRow
+from rollouts.lifecycle.store import AllocationRow, RolloutRow
 from rollouts.metrics.model import Definition, Statistic
 
 LEAST_UNITS = 100  # of control; from fewer nobody should plan
@@ -103,9 +103,15 @@ def traffic_in(session: Session, past: Past, draft: Draft, now: datetime) -> Tra
         return None
     cuts = lifecycle.list_allocations_of(session, [past.row.id]).get(past.row.id, [])
     end = past.row.ended_at or past.sums.data_at or now
+    per_day = customers_per_day(cuts, end, sum(past.sums.units.values()))
+    return None if per_day is None else Traffic(per_day, f"as in {past.row.name}")
+
+
+def customers_per_day(cuts: Sequence[AllocationRow], end: datetime, units: int) -> float | None:
+    """New customers on a day, had all been eligible; None where less than a day tells of it."""
     moments = [cut.at for cut in cuts] + [end]
     days = [max((later - sooner) / A_DAY, 0.0) for sooner, later in pairwise(moments)]
     weighed = sum(cut.share * length for cut, length in zip(cuts, days, strict=True))
-    if sum(days) < LEAST_DAYS or weighed <= 0:
+    if sum(days) < LEAST_DAYS or weighed <= 0 or not units:
         return None
-    return Traffic(sum(past.sums.units.values()) / weighed, f"as in {past.row.name}")
+    return units / weighed

@@ -77,7 +77,15 @@ def _stratum_shown(work: Measuring, number: int, item: Stratum) -> dict[str, Any
         "n1": item.n1,
         "s1": item.s1,
         "q1": item.q1,
+        **_clusters_shown(item),
     }
+
+
+def _clusters_shown(item: Stratum) -> dict[str, Any]:
+    """Of a ratio: the scatter of its randomised units, without which its sums have no error."""
+    if item.nv0 is None:
+        return {}
+    return {"nv0": item.nv0, "nv1": item.nv1, "m0": item.m0, "m1": item.m1}
 
 
 def _arm_shown(counted: Counted, place: int, definition: Definition) -> dict[str, Any]:
@@ -128,6 +136,8 @@ def effect_shown(effect: Answer) -> dict[str, Any] | None:
         "low": effect.low,
         "high": effect.high,
         "level": effect.level,
+        "n_control": effect.n_control,
+        "n_treatment": effect.n_treatment,
         "validity": effect.validity.value,
         "method": effect.method,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select
+from sqlalchemy import ColumnElement, ForeignKey, String, UniqueConstraint, func, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from rollouts.audit.append_only import attach_append_only
@@ -78,19 +78,24 @@ def find_latest(session: Session, rollout_id: int) -> SnapshotRow | None:
 
 def list_latest(session: Session, ids: list[int]) -> dict[int, SnapshotRow]:
     """The newest snapshot of each of these rollouts."""
+    rows = session.scalars(select(SnapshotRow).where(_is_newest(ids)))
+    return {row.rollout_id: row for row in rows}
+
+
+def _is_newest(ids: list[int]) -> ColumnElement[bool]:
+    """Of these rollouts the snapshot that no later one follows."""
     newest = (
-        select(SnapshotRow.rollout_id, func.max(SnapshotRow.look).label("look"))
+        select(SnapshotRow.rollout_id, func.max(SnapshotRow.look))
         .where(SnapshotRow.rollout_id.in_(ids))
         .group_by(SnapshotRow.rollout_id)
-        .subquery()
     )
-    rows = session.scalars(
-        select(SnapshotRow).join(
-            newest,
-            (SnapshotRow.rollout_id == newest.c.rollout_id) & (SnapshotRow.look == newest.c.look),
-        )
-    )
-    return {row.rollout_id: row for row in rows}
+    return tuple_(SnapshotRow.rollout_id, SnapshotRow.look).in_(newest)
+
+
+def list_latest_ids(session: Session, ids: list[int]) -> dict[int, str]:
+    """The id of the newest snapshot of each of these rollouts, without its body."""
+    rows = session.execute(select(SnapshotRow.rollout_id, SnapshotRow.id).where(_is_newest(ids)))
+    return {row.rollout_id: row.id for row in rows}
 
 
 def get_snapshot(session: Session, snapshot_id: str) -> SnapshotRow:

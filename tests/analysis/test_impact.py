@@ -131,3 +131,26 @@ def test_the_winners_curse_is_taken_off():
     assert abs(shrunken) < 0.15 * claimed
     assert abs(debiased) < 0.5 * claimed
     assert hits / rounds >= 0.9
+
+
+def test_bars_of_their_own_take_alphas_place():
+    """At the usual bar the same luck; where harm only had to be absent, hardly any."""
+    held = estimates([(5, 3), (1, 2), (-4, 5), (8, 4)])
+    usual = stats.norm.isf(0.025)
+
+    assert selection_bias(held, bars=[usual] * 4) == pytest.approx(selection_bias(held))
+    assert selection_bias(held, bars=[-9.0] * 4) < 1e-9
+    assert cumulative_impact(held, [True] * 4, bars=[-9.0] * 4).debiased == pytest.approx(10)
+    with pytest.raises(ValueError, match="bars"):
+        selection_bias(held, bars=[1.0])
+    with pytest.raises(ValueError, match="bars"):
+        selection_bias(held, bars=[np.nan] * 4)
+
+
+def test_the_claim_has_the_interval_of_a_plain_sum():
+    """As if nobody had chosen: independent errors add as squares."""
+    held = estimates([(5, 3), (1, 2), (-4, 5), (8, 4)])
+    impact = cumulative_impact(held, [True, False, False, True])
+
+    assert impact.claimed_high - impact.claimed == pytest.approx(5 * stats.norm.isf(0.025))
+    assert impact.claimed - impact.claimed_low == pytest.approx(5 * stats.norm.isf(0.025))

@@ -1,11 +1,13 @@
 """Intervals that hold at every look."""
 
+from dataclasses import replace
 from math import log, sqrt
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from analysis import mean, proportion, sequence
 from analysis.effect import Scale, Undecided, Validity
@@ -102,3 +104,24 @@ def test_it_holds_its_level_over_a_hundred_looks():
 
     assert wrong[0] / runs <= 0.05
     assert wrong[1] / runs > 0.2
+
+
+def test_the_error_of_one_look_is_found_again():
+    """Widened and taken back, on both scales; where that cannot be, the argument is named."""
+    control, treatment = Summary(2000, 900.0, 2100.0), Summary(2100, 1000.0, 2400.0)
+    for compare in (mean.difference, mean.relative):
+        once = compare(control, treatment)
+        wide = sequence.always_valid(once, planned=5000)
+        ends = (once.low, once.high)
+        if once.scale is Scale.RELATIVE:
+            ends = tuple(np.log1p(end) for end in ends)
+        reach = (ends[1] - ends[0]) / 2
+        assert sequence.error_behind(wide, planned=5000) * stats.norm.ppf(0.975) == pytest.approx(
+            reach
+        )
+        with pytest.raises(ValueError, match="one look"):
+            sequence.error_behind(once, planned=5000)
+        with pytest.raises(ValueError, match="planned"):
+            sequence.error_behind(wide, planned=0)
+        with pytest.raises(ValueError, match="-100"):
+            sequence.error_behind(replace(wide, low=-1.0, scale=Scale.RELATIVE), planned=5000)

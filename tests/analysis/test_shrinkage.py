@@ -6,7 +6,7 @@ from scipy import integrate, stats
 
 from analysis.effect import Scale
 from analysis.estimate import Estimate
-from analysis.shrinkage import Scatter, mixture_quantile, shrink
+from analysis.shrinkage import Scatter, mixture_quantile, shrink, spread
 
 SCHOOLS = [28, 8, -3, 7, -1, 1, 18, 12]
 ERRORS = [15, 10, 16, 11, 9, 11, 10, 18]
@@ -141,3 +141,23 @@ def test_shrunken_effects_miss_by_less_and_cover(scatter):
 
     assert ours < raw
     assert hits / 2000 >= 0.935
+
+
+def test_the_spread_covers_the_truth_as_often_as_it_says():
+    """Twelve rollouts, scatter of one error: the interval holds it in about 95 of 100."""
+    draw, held = np.random.default_rng(4), 0
+    for _ in range(400):
+        values = draw.normal(draw.normal(0, 1, 12), 1)
+        found = spread([Estimate("", value, 1.0) for value in values])
+        held += found.low <= 1 <= found.high
+
+    assert 0.92 <= held / 400 <= 1
+
+
+@given(pairs, st.sampled_from([1e-4, 1e5]))
+def test_the_spread_follows_the_unit(held, times):
+    """Scaled with the effects, and never below zero."""
+    plain, scaled = spread(estimates(held)), spread(estimates(held, times))
+
+    assert 0 <= plain.low <= plain.value <= plain.high
+    assert scaled.value == pytest.approx(times * plain.value, rel=1e-6)

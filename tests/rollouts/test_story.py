@@ -221,6 +221,11 @@ def test_shipping_without_safety_needs_a_reason_from_the_right_person(story: Sto
 
     assert shipped["verdict"]["kind"] == "shipped"
     assert story.get("/rollouts/guided")["state"] == "shipped"
+    past = story.get("/metrics/contacts/past-effects")["items"]
+    assert [(item["rollout"], item["variation"], item["shipped"]) for item in past] == [
+        ("guided", "new", True)
+    ]
+    assert past[0]["seen"]["low"] < 0 < past[0]["seen"]["high"]
 
 
 def test_an_ended_rollout_takes_no_more_looks(story: Story):
