@@ -25,8 +25,12 @@ def canonical(value: Any) -> bytes:
     >>> canonical({"b": 1, "a": [True, None]})
     b'{"a":[true,null],"b":1}'
     """
+    return _spelt(plain(value))
+
+
+def _spelt(value: Any) -> bytes:
     text = json.dumps(
-        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return text.encode()
 
@@ -41,12 +45,12 @@ def plain(value: Any) -> Any:
 
 
 def _tame(value: Any) -> Any:
+    if isinstance(value, str):
+        return _tame_text(value)
     if isinstance(value, dict):
         return {_tame_text(key): _tame(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_tame(item) for item in value]
-    if isinstance(value, str):
-        return _tame_text(value)
     if isinstance(value, int) and abs(value) > LARGEST_EXACT:
         return str(value)
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
@@ -56,9 +60,15 @@ def _tame(value: Any) -> Any:
 
 def _tame_text(text: str) -> str:
     # PostgreSQL takes no NUL, and UTF-8 no lone surrogate.
+    if text.isascii() and "\x00" not in text:
+        return text
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def chained_hash(previous_hash: str, content: Mapping[str, Any]) -> str:
-    """SHA-256, as 64 hex digits, over the hash before and the canonical content."""
-    return hashlib.sha256(previous_hash.encode() + canonical(content)).hexdigest()
+def chained_hash(previous_hash: str, content: Mapping[str, Any], *, is_plain: bool = False) -> str:
+    """SHA-256, as 64 hex digits, over the hash before and the canonical content.
+
+    is_plain: the content came from `plain`, so that making it so again changes nothing.
+    """
+    spelt = _spelt(content) if is_plain else canonical(content)
+    return hashlib.sha256(previous_hash.encode() + spelt).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +26,18 @@ class Head:
     hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing that was done, by whom and when apart."""
+
+    action: str
+    subject_kind: str
+    subject: str
+    before: Any = None
+    after: Any = None
+    reason: str = ""
+
+
 def record(
     session: Session,
     *,
@@ -41,27 +54,43 @@ def record(
 
     Call it after the change itself: on PostgreSQL the chain is locked from here to the commit.
     """
+    deed = Deed(action, subject_kind, subject, before, after, reason)
+    record_all(session, [deed], actor=actor, now=now)
+
+
+def record_all(session: Session, deeds: Iterable[Deed], *, actor: Actor, now: datetime) -> None:
+    """Append one entry for each deed, in their order, as `record` does for one."""
     session.flush()
     store.lock_chain(session)
     last_id, last_hash = store.get_head(session)
+    for deed in deeds:
+        last_id += 1
+        entry = _entry(last_id, last_hash, deed, actor, now)
+        last_hash = entry.hash
+        session.add(entry)
+    session.flush()
+
+
+def _entry(
+    number: int, previous_hash: str, deed: Deed, actor: Actor, now: datetime
+) -> AuditEntryRow:
     entry = AuditEntryRow(
-        id=last_id + 1,
+        id=number,
         at=now.astimezone(UTC),
         actor_kind=str(actor.kind),
         actor_id=_short(actor.id, 200),
         actor_name=_short(actor.name, 200),
         actor_role=str(actor.role),
-        action=action,
-        subject_kind=subject_kind,
-        subject=_short(subject, 400),
-        before=plain(before),
-        after=plain(after),
-        reason=plain(reason),
-        previous_hash=last_hash,
+        action=deed.action,
+        subject_kind=deed.subject_kind,
+        subject=_short(deed.subject, 400),
+        before=plain(deed.before),
+        after=plain(deed.after),
+        reason=plain(deed.reason),
+        previous_hash=previous_hash,
     )
-    entry.hash = chained_hash(last_hash, entry.content())
-    session.add(entry)
-    session.flush()
+    entry.hash = chained_hash(previous_hash, entry.content(), is_plain=True)
+    return entry
 
 
 def _short(text: str, most: int) -> str:

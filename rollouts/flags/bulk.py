@@ -18,7 +18,6 @@ from rollouts.flags.groups import dump_group
 from rollouts.flags.model import Flag, FlagState, Rule, SavedGroup
 from rollouts.flags.publishing import publish
 from rollouts.flags.revisions import show_difference
-from rollouts.flags.rule_json import dump_flag
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +59,21 @@ def change_all(
     ]
     before = {flag.key: flag for flag in changes.list_flags(session, with_archived=True)}
     changed = [flag for flag in flags if before.get(flag.key) != flag]
+    places = changes.list_places(session)
+    for flag in changed:
+        with _named(f"flags.{flag.key}"):
+            changes.check_flag(places, before.get(flag.key), flag, actor, reason)
+    pairs = [(before.get(flag.key), flag) for flag in changed]
+    written = changes.write_all(session, pairs, action, actor, reason, now)
     done += [
-        _write_flag(session, before.get(flag.key), flag, action, actor, reason, now)
-        for flag in changed
+        Change("flag", item.flag.key, item.flag.key not in before, tuple(item.differences))
+        for item in written
     ]
     groups.check_references(session, [g for g in saved_groups if g.condition is not None])
-    changes.check_references(session, changed)
-    publish(session, now)
+    whole = before | {item.flag.key: item.flag for item in written}
+    live = [flag for flag in whole.values() if not flag.is_archived]
+    changes.check_references(session, changed, live)
+    publish(session, now, live=live)
     return done
 
 
@@ -84,23 +91,6 @@ def _write_group(
     saved = groups.write(session, row, after, actor, now, reason)
     found = differences({} if before is None else dump_group(before), dump_group(saved))
     return Change("saved group", after.key, before is None, tuple(found))
-
-
-def _write_flag(
-    session: Session,
-    before: Flag | None,
-    after: Flag,
-    action: str,
-    actor: Actor,
-    reason: str,
-    now: datetime,
-) -> Change:
-    with _named(f"flags.{after.key}"):
-        changes.check_flag(session, before, after, actor, reason)
-    row = store.find_flag_row(session, after.key)
-    saved = changes.write(session, row, before, after, action, actor, reason, now)
-    found = differences({} if before is None else dump_flag(before), dump_flag(saved))
-    return Change("flag", after.key, before is None, tuple(found))
 
 
 @contextmanager

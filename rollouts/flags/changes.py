@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from rollouts.audit import service as audit
 from rollouts.errors import NotFound
 from rollouts.flags import environment_store, store
 from rollouts.flags.checks import TEXT_MAX, flag_faults, refuse, text_faults
-from rollouts.flags.differences import differences, sides
+from rollouts.flags.differences import Difference, differences, sides
 from rollouts.flags.groups import list_groups
 from rollouts.flags.model import Flag, FlagState
 from rollouts.flags.publishing import publish
@@ -91,64 +91,93 @@ def save(
     now: datetime,
 ) -> Flag:
     """Check a flag and write all that a change leaves behind."""
-    check_flag(session, before, after, actor, reason)
+    check_flag(list_places(session), before, after, actor, reason)
     groups = {group.key: group for group in list_groups(session)}
     refuse("The flag", flag_reference_faults(after, store.list_live_flags(session), groups))
-    saved = write(session, row, before, after, action, actor, reason, now)
+    (written,) = write_all(session, [(before, after)], action, actor, reason, now)
     publish(session, now)
-    return saved
+    return written.flag
+
+
+def list_places(session: Session) -> list[str]:
+    """Keys of all environments."""
+    return [row.key for row in environment_store.list_environments(session)]
 
 
 def check_flag(
-    session: Session, before: Flag | None, after: Flag, actor: Actor, reason: str
+    places: Sequence[str], before: Flag | None, after: Flag, actor: Actor, reason: str
 ) -> None:
-    """Refuse what may not be, or not by this actor. What it refers to is not looked at."""
-    for environment in _touched(session, before, after):
+    """Refuse what may not be, or not by this actor. What it refers to is not looked at.
+
+    places: keys of all environments.
+    """
+    for environment in _touched(places, before, after):
         actor.check_environment(environment)
-    _check(session, after, reason)
+    for key in after.states:
+        if key not in places:
+            raise NotFound("environment", key)
+    refuse("The change", text_faults(reason, "reason", TEXT_MAX))
+    refuse("The flag", flag_faults(after))
 
 
-def write(
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A flag as it was stored, and what that changed."""
+
+    flag: Flag
+    differences: list[Difference]
+
+
+def write_all(
     session: Session,
-    row: FlagRow | None,
-    before: Flag | None,
-    after: Flag,
+    changes: Sequence[tuple[Flag | None, Flag]],
     action: str,
     actor: Actor,
     reason: str,
     now: datetime,
-) -> Flag:
-    """Write a flag that was checked, its revision and the audit entry; nothing is published."""
-    after = replace(after, states={key: _named(state) for key, state in after.states.items()})
-    row = store.write_flag(session, row, after, now)
-    add_revision(session, row, after, action=action, actor=actor, reason=reason, now=now)
-    found = differences({} if before is None else dump_flag(before), dump_flag(after))
-    audit.record(
-        session,
-        actor=actor,
-        action=action,
-        subject_kind="flag",
-        subject=after.key,
-        before=None if before is None else sides(found, "before"),
-        after=sides(found, "after"),
-        reason=reason,
-        now=now,
-    )
-    return store.to_flags(session, [row])[0]
+) -> list[Written]:
+    """Write flags that were checked, their revisions and audit entries; nothing is published.
+
+    changes: each flag before, None if it is new, and after.
+    """
+    after = [_with_ids(flag) for _, flag in changes]
+    rows = store.write_flags(session, after, now)
+    found: list[list[Difference]] = []
+    for row, flag, (before, _) in zip(rows, after, changes, strict=True):
+        snapshot = dump_flag(flag)
+        add_revision(session, row, snapshot, action=action, actor=actor, reason=reason, now=now)
+        found.append(differences({} if before is None else dump_flag(before), snapshot))
+    deeds = [
+        audit.Deed(
+            action,
+            "flag",
+            flag.key,
+            before=None if before is None else sides(told, "before"),
+            after=sides(told, "after"),
+            reason=reason,
+        )
+        for flag, told, (before, _) in zip(after, found, changes, strict=True)
+    ]
+    audit.record_all(session, deeds, actor=actor, now=now)
+    stored = (row.to_domain(dict(flag.states)) for row, flag in zip(rows, after, strict=True))
+    return [Written(flag, told) for flag, told in zip(stored, found, strict=True)]
 
 
-def _touched(session: Session, before: Flag | None, after: Flag) -> list[str]:
+def _touched(places: Sequence[str], before: Flag | None, after: Flag) -> Sequence[str]:
     """Environments in which a change is seen: some keys may change only some of them."""
-    keys = [row.key for row in environment_store.list_environments(session)]
     if before is None or before.is_archived != after.is_archived:
-        return keys
+        return places
     return [
         key
-        for key in keys
+        for key in places
         if before.state(key) != after.state(key)
         or before.default_in(key) != after.default_in(key)
         or before.off_value != after.off_value
     ]
+
+
+def _with_ids(flag: Flag) -> Flag:
+    return replace(flag, states={key: _named(state) for key, state in flag.states.items()})
 
 
 def _named(state: FlagState) -> FlagState:
@@ -162,19 +191,12 @@ def new_rule_id() -> str:
     return "fr_" + secrets.token_hex(6)
 
 
-def _check(session: Session, flag: Flag, reason: str) -> None:
-    known = {row.key for row in environment_store.list_environments(session)}
-    for key in flag.states:
-        if key not in known:
-            raise NotFound("environment", key)
-    refuse("The change", text_faults(reason, "reason", TEXT_MAX))
-    refuse("The flag", flag_faults(flag))
+def check_references(session: Session, changed: Sequence[Flag], live: Sequence[Flag]) -> None:
+    """Refuse flags that refer to what does not exist, or to themselves by way of others.
 
-
-def check_references(session: Session, changed: Sequence[Flag]) -> None:
-    """Refuse flags that refer to what does not exist, or to themselves by way of others."""
+    live: all flags that are not archived, as they now are.
+    """
     groups = {group.key: group for group in list_groups(session)}
-    live = store.list_live_flags(session)
     refuse("The flags", many_reference_faults(changed, live, groups))
 
 

@@ -24,7 +24,7 @@ from rollouts.flags.model import (
 from rollouts.flags.references import groups_of
 from rollouts.flags.value_checks import kind_problem
 
-MOST_FEATURES = 1_000
+MOST_FEATURES = 3_000
 MOST_GROUPS = 500
 KINDS = (FlagKind.BOOLEAN, FlagKind.STRING, FlagKind.NUMBER)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,14 +16,21 @@ from rollouts.flags.model import Flag, SavedGroup
 KEEP_BODIES = 20  # versions whose text is kept beside the current one
 
 
-def publish(session: Session, now: datetime, *, forced: str | None = None) -> dict[str, int]:
+def publish(
+    session: Session,
+    now: datetime,
+    *,
+    forced: str | None = None,
+    live: Sequence[Flag] | None = None,
+) -> dict[str, int]:
     """Render every environment anew; returns the current version of each by key.
 
     An environment whose payload stays the same keeps its version, unless it is the `forced` one.
+    live: all flags that are not archived, where the caller has them at hand.
     Call it after the change, and `lock_environments` before it.
     """
     session.flush()
-    flags = store.list_live_flags(session)
+    flags = store.list_live_flags(session) if live is None else live
     groups = [row.to_domain() for row in store.list_group_rows(session)]
     rows = environment_store.lock_environments(session)
     is_new = [_publish_one(session, row, flags, groups, now, row.key == forced) for row in rows]
@@ -34,7 +42,7 @@ def publish(session: Session, now: datetime, *, forced: str | None = None) -> di
 def _publish_one(
     session: Session,
     row: EnvironmentRow,
-    flags: list[Flag],
+    flags: Sequence[Flag],
     groups: list[SavedGroup],
     now: datetime,
     is_forced: bool,

@@ -47,14 +47,14 @@ def _told(item: Difference) -> str:
 def add_revision(
     session: Session,
     row: FlagRow,
-    flag: Flag,
+    snapshot: dict[str, Any],
     *,
     action: str,
     actor: Actor,
     reason: str,
     now: datetime,
 ) -> None:
-    """Keep the flag as it now is."""
+    """Keep a flag as it now is, in the form of `dump_flag`; the caller flushes."""
     session.add(
         RevisionRow(
             flag_id=row.id,
@@ -65,10 +65,9 @@ def add_revision(
             actor_name=actor.name[:200],
             reason=reason,
             at=now,
-            snapshot=dump_flag(flag),
+            snapshot=snapshot,
         )
     )
-    session.flush()
 
 
 def get_revision(session: Session, row: FlagRow, number: int) -> RevisionRow:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ForeignKey,
@@ -20,13 +21,12 @@ from rollouts.db import Base, BigId
 from rollouts.flags import propagation_store as propagation_store
 from rollouts.flags import reference_store as reference_store
 from rollouts.flags import sticky_store as sticky_store
-from rollouts.flags.environment_store import (
-    find_environment,
-    holds,
-    list_environments,
-)
+from rollouts.flags.environment_store import holds, list_environments
 from rollouts.flags.model import Flag, FlagKind, FlagState, Given, SavedGroup
 from rollouts.flags.rule_json import dump_rules, load_rules
+
+MOST_NAMED = 500  # rows that one query names
+Item = TypeVar("Item")
 
 
 class FlagRow(Base):
@@ -129,6 +129,13 @@ class SavedGroupRow(Base):
         )
 
 
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items in lists of at most that size."""
+    waiting = iter(items)
+    while some := list(islice(waiting, size)):
+        yield some
+
+
 def _given(raw: dict[str, Any], name: str) -> Given | None:
     return Given(raw[name]) if name in raw else None
 
@@ -174,8 +181,27 @@ def list_live_flags(session: Session) -> list[Flag]:
     return to_flags(session, list(session.scalars(query)))
 
 
-def write_flag(session: Session, row: FlagRow | None, flag: Flag, now: datetime) -> FlagRow:
-    """Store a flag and all its states; the revision grows by one."""
+def find_flag_rows(session: Session, keys: Iterable[str]) -> dict[str, FlagRow]:
+    """The rows of flags, archived or not, by key, as far as there are any."""
+    found: dict[str, FlagRow] = {}
+    for some in batched(keys, MOST_NAMED):
+        query = select(FlagRow).where(FlagRow.key.in_(some))
+        found |= {row.key: row for row in session.scalars(query)}
+    return found
+
+
+def write_flags(session: Session, flags: Sequence[Flag], now: datetime) -> list[FlagRow]:
+    """Store flags and all their states; the revision of each grows by one."""
+    held = find_flag_rows(session, [flag.key for flag in flags])
+    rows = [_filled(held.get(flag.key), flag, now) for flag in flags]
+    session.add_all(rows)
+    session.flush()
+    _write_states(session, rows, flags, now)
+    session.flush()
+    return rows
+
+
+def _filled(row: FlagRow | None, flag: Flag, now: datetime) -> FlagRow:
     row = row or FlagRow(key=flag.key, revision=0, created_at=now)
     row.kind = flag.kind.value
     row.description, row.owner, row.tags = flag.description, flag.owner, list(flag.tags)
@@ -183,11 +209,6 @@ def write_flag(session: Session, row: FlagRow | None, flag: Flag, now: datetime)
     row.revision += 1
     row.updated_at = now
     row.archived_at = (row.archived_at or now) if flag.is_archived else None
-    session.add(row)
-    session.flush()
-    for key, state in flag.states.items():
-        _write_state(session, row, key, state, now)
-    session.flush()
     return row
 
 
@@ -199,20 +220,29 @@ def _flag_values(flag: Flag) -> dict[str, Any]:
     }
 
 
-def _write_state(
-    session: Session, row: FlagRow, environment: str, state: FlagState, now: datetime
+def _write_states(
+    session: Session, rows: Sequence[FlagRow], flags: Sequence[Flag], now: datetime
 ) -> None:
-    place = find_environment(session, environment)
-    assert place is not None, "states are checked against the environments before"
-    held = session.get(FlagStateRow, (row.id, place.id))
-    if held is not None and held.to_domain() == state:
-        return
-    held = held or FlagStateRow(flag_id=row.id, environment_id=place.id)
-    held.is_enabled = state.is_enabled
-    held.values = {} if state.default is None else {"default": state.default.value}
-    held.rules = dump_rules(state.rules)
-    held.updated_at = now
-    session.add(held)
+    """The states of those flags; they were checked against the environments before."""
+    places = {row.key: row.id for row in list_environments(session)}
+    held: dict[tuple[int, int], FlagStateRow] = {}
+    for some in batched((row.id for row in rows), MOST_NAMED):
+        query = select(FlagStateRow).where(FlagStateRow.flag_id.in_(some))
+        held |= {(item.flag_id, item.environment_id): item for item in session.scalars(query)}
+    for row, flag in zip(rows, flags, strict=True):
+        for key, state in flag.states.items():
+            known = held.get((row.id, places[key]))
+            if known is None or known.to_domain() != state:
+                known = known or FlagStateRow(flag_id=row.id, environment_id=places[key])
+                session.add(_filled_state(known, state, now))
+
+
+def _filled_state(row: FlagStateRow, state: FlagState, now: datetime) -> FlagStateRow:
+    row.is_enabled = state.is_enabled
+    row.values = {} if state.default is None else {"default": state.default.value}
+    row.rules = dump_rules(state.rules)
+    row.updated_at = now
+    return row
 
 
 def list_revisions(

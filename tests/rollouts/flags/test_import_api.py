@@ -163,7 +163,7 @@ def test_a_chain_that_grows_too_long_is_refused(api: Caller):
 
 def test_too_much_at_once_is_refused(api: Caller):
     """Other writers wait while an import is written."""
-    features = {f"f{n}": {"defaultValue": 1} for n in range(1_001)}
+    features = {f"f{n}": {"defaultValue": 1} for n in range(3_001)}
     groups = {f"g{n}": [] for n in range(501)}
 
     assert api.refused("POST", PATH, {"features": features}) == (422, "invalid")
