@@ -16,6 +16,7 @@ from rollouts.lifecycle.forecast import Baseline
 from rollouts.lifecycle.plan import Draft
 from rollouts.metrics.model import Aggregation
 from rollouts.reports import chances
+from rollouts.reports.past_plan import HistoryRow, history_rows
 from rollouts.reports.svg import SIZES, render
 from rollouts.results import forecasting
 from rollouts.results.forecasting import Asked, Prepared
@@ -79,6 +80,7 @@ class ForecastPage:
     fields: tuple[Field, ...]
     per_day: str
     is_given: bool
+    history: tuple[HistoryRow, ...] = ()
 
     @property
     def to_settle(self) -> Sequence[str]:
@@ -124,6 +126,7 @@ def get_forecast(
         fields=_fields(prepared),
         per_day=_typed(prepared.traffic.customers_per_day) if prepared.traffic else "",
         is_given=bool(asked.baselines or asked.customers_per_day),
+        history=history_rows(prepared.history, draft),
     )
 
 

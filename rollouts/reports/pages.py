@@ -16,6 +16,7 @@ from rollouts.reports import (
     home,
     method_pages,
     paper,
+    past_pages,
     service,
 )
 from rollouts.reports import editor_pages as editor_pages
@@ -27,7 +28,7 @@ from rollouts.web import json_bytes
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading, runtime
 
-__all__ = ["bp", "catalogue_pages", "deed_pages", "editor_pages", "method_pages"]
+__all__ = ["bp", "catalogue_pages", "deed_pages", "editor_pages", "method_pages", "past_pages"]
 LOOKS_A_PAGE = 25
 
 

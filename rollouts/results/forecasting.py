@@ -29,6 +29,7 @@ from rollouts.metrics.model import Definition
 from rollouts.results import forecast_words as words
 from rollouts.results.baselines import Past, Traffic, baseline_in, list_past, traffic_in
 from rollouts.results.pacing import form_of
+from rollouts.results.past_plan import doubts, history_of
 
 REPLICATIONS = 1000
 LEAST_REPLICATIONS = 250
@@ -69,6 +70,7 @@ class Prepared:
     traffic: Traffic | None
     course: Course
     rails: tuple[str, ...]  # guardrails that are simulated
+    history: tuple[dict[str, Any], ...] = ()  # what past rollouts did, by metric
 
     @property
     def replications(self) -> int:
@@ -92,6 +94,7 @@ class Prepared:
             "course": asdict(self.course),
             "traffic": asdict(self.traffic) if self.traffic else None,
             "rails": self.rails,
+            "history": self.history,
         }
         return sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -122,6 +125,7 @@ def prepare(
             start=start,
         ),
         rails=_first(asked, draft),
+        history=history_of(session, draft),
     )
 
 
@@ -250,6 +254,7 @@ def _shown(
         "guardrails": shown,
         "not_simulated": left,
         "goals": [words.goal(item, prepared.metrics[item.metric].name) for item in goals],
-        "to_settle": words.to_settle(shown),
+        "history": list(prepared.history),
+        "to_settle": [*words.to_settle(shown), *doubts(prepared.history)],
         "assumptions": words.assumptions(prepared.draft, prepared.course, prepared.traffic),
     }

@@ -27,6 +27,7 @@ def make_past(
     *,
     shipped: list[bool] | None = None,
     ships_below: float = 0.0,
+    names: list[str] | None = None,
     seed: int = 1,
     **over: Any,
 ) -> None:
@@ -43,6 +44,7 @@ def make_past(
             old, new = (int(draw.poisson(UNITS * 0.1 * r)) for r in (1.0, ratio))
             stays = is_shipped or new < ships_below * old
             row = _row(draft, i, State.SHIPPED if stays else State.WITHDRAWN, ended)
+            row.name = dict(enumerate(names or [])).get(i, row.name)
             session.add(row)
             session.flush()
             session.add(

@@ -13,6 +13,7 @@ from werkzeug.serving import make_server
 
 from rollouts.db import Database
 from tests.browsing import chromium
+from tests.factories.past import make_past
 from tests.rollouts.reports import shop
 
 PATHS = (
@@ -30,6 +31,8 @@ PATHS = (
     "/setup/people",
     "/setup/alerts",
     "/method",
+    "/catalogue/contacts/past-effects",
+    "/impact",
     "/rollouts/guided-returns/plan?mean.contacts=0.075&mean.returned=0.3",
 )
 
@@ -46,6 +49,7 @@ def store_url(sqlite_template: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def address(story: Database) -> Iterator[str]:
     """The pages behind a port of their own."""
+    make_past(story, shop.make_draft(), [0.9, 1.1, 0.8], shipped=[True, False, True])
     server = make_server("127.0.0.1", 0, shop.make_app(story), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
