@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+Wake = Callable[[], None]
+
+WOKEN_PER_TURN: Final = 100  # of the event loop
 
 
 class ThreadBell:
@@ -27,31 +33,38 @@ class ThreadBell:
 
 
 class LoopBell:
-    """Wakes the tasks of one event loop, only those that wait for a key that changed."""
+    """Wakes those of one event loop who wait for a key that changed."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting: dict[str, dict[Wake, None]] = {}
 
     def ring(self, keys: Iterable[str] | None) -> None:
-        """Wake the tasks that wait for these keys, or all; safe from any thread."""
+        """Wake those who wait for these keys, or all; safe from any thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._ring, None if keys is None else list(keys))
 
     def _ring(self, keys: list[str] | None) -> None:
-        for key in list(self._waiting) if keys is None else keys:
-            for event in self._waiting.get(key, ()):
-                event.set()
+        found = list(self._waiting) if keys is None else keys
+        self._wake_some(deque(wake for key in found for wake in self._waiting.get(key, ())))
 
-    def join(self, key: str) -> asyncio.Event:
-        """An event that is set when the key changes, until it is given to `leave`."""
-        event = asyncio.Event()
-        self._waiting.setdefault(key, set()).add(event)
-        return event
+    def _wake_some(self, waiting: deque[Wake]) -> None:
+        """In turns, so that thousands of them hold up nobody else in the loop."""
+        for _ in range(min(len(waiting), WOKEN_PER_TURN)):
+            waiting.popleft()()
+        if waiting:
+            self._loop.call_soon(self._wake_some, waiting)
 
-    def leave(self, key: str, event: asyncio.Event) -> None:
-        """Set this event no more."""
-        events = self._waiting.get(key, set())
-        events.discard(event)
-        if not events:
+    def join(self, key: str, wake: Wake) -> None:
+        """Call this in the loop when the key changes, until it is given to `leave`.
+
+        It does not raise, and it may still be called once after it has left.
+        """
+        self._waiting.setdefault(key, {})[wake] = None
+
+    def leave(self, key: str, wake: Wake) -> None:
+        """Call this no more."""
+        waiting = self._waiting.get(key, {})
+        waiting.pop(wake, None)
+        if not waiting:
             self._waiting.pop(key, None)

@@ -93,10 +93,13 @@ def save(
     """Check a flag and write all that a change leaves behind."""
     check_flag(list_places(session), before, after, actor, reason)
     groups = {group.key: group for group in list_groups(session)}
-    refuse("The flag", flag_reference_faults(after, store.list_live_flags(session), groups))
+    live = store.list_live_flags(session)
+    refuse("The flag", flag_reference_faults(after, live, groups))
     (written,) = write_all(session, [(before, after)], action, actor, reason, now)
-    publish(session, now)
-    return written.flag
+    saved = written.flag
+    others = [flag for flag in live if flag.key != saved.key]
+    publish(session, now, live=others if saved.is_archived else [*others, saved])
+    return saved
 
 
 def list_places(session: Session) -> list[str]:

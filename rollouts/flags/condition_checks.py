@@ -19,6 +19,7 @@ OTHERS = frozenset({"$not", "$size", "$elemMatch", "$type", "$inGroup", "$notInG
 OPERATORS = PLAIN | LISTS | PATTERNS | VERSIONS | OTHERS
 
 INLINE = {"$inGroup": "$in", "$notInGroup": "$nin"}  # what a list stands for, spelt out
+GROUP_OPERATORS = frozenset({"$savedGroup", *INLINE})
 
 Faults = Iterator[Fault]
 
@@ -41,7 +42,8 @@ def referenced_groups(condition: Any) -> set[str]:
         if isinstance(item, list):
             waiting.extend(item)
         elif isinstance(item, dict):
-            found |= _groups_named(item)
+            if not GROUP_OPERATORS.isdisjoint(item):
+                found |= _groups_named(item)
             waiting.extend(item.values())
     return found
 

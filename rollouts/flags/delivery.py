@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
@@ -21,7 +21,7 @@ from rollouts.config import Settings
 from rollouts.db import Database
 from rollouts.flags import last_good, propagation_store, sources
 from rollouts.flags.bells import ThreadBell
-from rollouts.flags.model import Connection, Options
+from rollouts.flags.model import Connection, Mode, Options
 from rollouts.flags.propagation import Propagation, Reach
 from rollouts.flags.served import Served
 from rollouts.flags.sources import Source
@@ -172,12 +172,18 @@ class Delivery:
     def _take_over(self, found: list[Source]) -> None:
         before = self._held
         now = dict(_hold(found, before))
-        for key, held in now.items():
-            if key in before and before[key].served is not held.served:
-                held.served.prepare(before[key].served)
+        renewed = [
+            (held.served, before[key].served)
+            for key, held in now.items()
+            if key in before and before[key].served is not held.served
+        ]
+        # Clients of these come at once for what the stream only tells them of; to all others
+        # the stream brings the version itself, and does not wait for what is asked for later.
+        _prepare(renewed, lambda served: served.mode is Mode.REMOTE)
         self._held = now
         was_loaded, self.is_loaded = self.is_loaded, True
         self._ring(None if not was_loaded else _changed(before, now))
+        _prepare(renewed, lambda served: served.mode is not Mode.REMOTE)
 
     # Watching
 
@@ -256,6 +262,12 @@ class Delivery:
         """Open streams of a client key, or of all."""
         with self._counting:
             return self._streams.total() if client_key is None else self._streams[client_key]
+
+
+def _prepare(renewed: list[tuple[Served, Served]], which: Callable[[Served], bool]) -> None:
+    for served, before in renewed:
+        if which(served):
+            served.prepare(before)
 
 
 def _hold(found: list[Source], before: Mapping[str, Held]) -> Iterator[tuple[str, Held]]:

@@ -136,20 +136,25 @@ def holds(search: str, *columns: Any) -> Any:
     return or_(*(column.icontains(search, autoescape=True) for column in columns))
 
 
-def list_served(session: Session) -> list[tuple[ConnectionRow, EnvironmentRow, str]]:
-    """Every connection in use with its environment and the current body."""
+def list_served(session: Session) -> list[tuple[ConnectionRow, EnvironmentRow]]:
+    """Every connection in use with its environment, in the order they were made."""
     query = (
-        select(ConnectionRow, EnvironmentRow, PayloadRow.body)
+        select(ConnectionRow, EnvironmentRow)
         .join(EnvironmentRow, EnvironmentRow.id == ConnectionRow.environment_id)
-        .join(
-            PayloadRow,
-            (PayloadRow.environment_id == EnvironmentRow.id)
-            & (PayloadRow.version == EnvironmentRow.version),
-        )
         .where(ConnectionRow.revoked_at.is_(None))
         .order_by(ConnectionRow.id)
     )
-    return [(row[0], row[1], row[2] or "") for row in session.execute(query)]
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def read_bodies(session: Session) -> dict[int, str]:
+    """The current body of each environment by the environment's id."""
+    query = select(PayloadRow.environment_id, PayloadRow.body).join(
+        EnvironmentRow,
+        (PayloadRow.environment_id == EnvironmentRow.id)
+        & (PayloadRow.version == EnvironmentRow.version),
+    )
+    return {environment_id: body or "" for environment_id, body in session.execute(query)}
 
 
 def find_due_change(session: Session, now: datetime) -> int | None:

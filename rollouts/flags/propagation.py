@@ -68,7 +68,9 @@ class Propagation:
     ) -> None:
         """A client has this version now: it was sent, or the client said so."""
         with self._lock:
-            held = self._keys.setdefault(client_key, _Key())
+            held = self._keys.get(client_key)
+            if held is None:
+                held = self._keys[client_key] = _Key()
             known = held.clients.get(client)
             if known is not None and known.version == source.version:
                 known.seen_at = now
@@ -101,8 +103,8 @@ class Propagation:
 def _arrived(held: _Key, source: Source, now: datetime) -> None:
     took = (now - source.updated_at).total_seconds()
     held.seconds[source.version] = max(held.seconds.get(source.version, 0.0), took)
-    for version in sorted(held.seconds)[:-MOST_VERSIONS]:
-        del held.seconds[version]
+    if len(held.seconds) > MOST_VERSIONS:
+        del held.seconds[min(held.seconds)]
 
 
 def _counted(held: _Key, client_key: str, source: Source, now: datetime) -> Reach:

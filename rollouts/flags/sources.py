@@ -25,10 +25,17 @@ class Source:
 
 
 def list_sources(session: Session) -> list[Source]:
-    """All connections in use."""
+    """All connections in use; those of an environment share its body."""
+    bodies = store.read_bodies(session)
     return [
-        Source(to_connection(row, environment), environment.version, environment.updated_at, body)
-        for row, environment, body in store.list_served(session)
+        Source(
+            to_connection(row, environment),
+            environment.version,
+            environment.updated_at,
+            bodies[environment.id],
+        )
+        for row, environment in store.list_served(session)
+        if environment.id in bodies
     ]
 
 

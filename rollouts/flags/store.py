@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     ForeignKey,
     String,
     Text,
     UniqueConstraint,
+    cast,
     delete,
     select,
+    true,
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -25,7 +31,20 @@ from rollouts.flags.environment_store import holds, list_environments
 from rollouts.flags.model import Flag, FlagKind, FlagState, Given, SavedGroup
 from rollouts.flags.rule_json import dump_rules, load_rules
 
-MOST_NAMED = 500  # rows that one query names
+MOST_NAMED: Final = 500  # rows that one query names
+NO_JSON: Final = (  # columns of a flag, the id first
+    "id",
+    "key",
+    "kind",
+    "description",
+    "owner",
+    "revision",
+    "created_at",
+    "updated_at",
+    "archived_at",
+)
+FLAGS_REMEMBERED: Final = 4_000  # as one process has read them
+STATES_REMEMBERED: Final = 10_000  # of flags in environments
 Item = TypeVar("Item")
 
 
@@ -164,21 +183,62 @@ def list_flag_rows(
 
 def to_flags(session: Session, rows: Sequence[FlagRow]) -> list[Flag]:
     """The flags of those rows, each with its states."""
-    names = {row.id: row.key for row in list_environments(session)}
-    states: dict[int, dict[str, FlagState]] = {row.id: {} for row in rows}
-    query = select(FlagStateRow).order_by(FlagStateRow.environment_id)
-    if len(rows) < 500:  # few enough to name; beyond, all are wanted anyway
-        query = query.where(FlagStateRow.flag_id.in_(states))
-    for state in session.scalars(query):
-        if state.flag_id in states:
-            states[state.flag_id][names[state.environment_id]] = state.to_domain()
-    return [row.to_domain(states[row.id]) for row in rows]
+    which = _among(FlagRow.id, [row.id for row in rows])
+    found = {flag.key: flag for flag in _list_flags(session, which)}
+    return [found[row.key] for row in rows]
+
+
+def _among(column: Any, ids: Sequence[int]) -> ColumnElement[bool]:
+    """Of these, at least: so many that they cannot all be named are nearly all there are."""
+    return column.in_(ids) if len(ids) < MOST_NAMED else true()
 
 
 def list_live_flags(session: Session) -> list[Flag]:
     """All flags that are not archived."""
-    query = select(FlagRow).where(FlagRow.archived_at.is_(None)).order_by(FlagRow.key)
-    return to_flags(session, list(session.scalars(query)))
+    return _list_flags(session, FlagRow.archived_at.is_(None))
+
+
+def _list_flags(session: Session, which: ColumnElement[bool]) -> list[Flag]:
+    """Flags by key. What was read before is not read again: a change looks at all of them."""
+    texts = cast(FlagRow.tags, Text), cast(FlagRow.values, Text)
+    query = select(*(getattr(FlagRow, name) for name in NO_JSON), *texts).where(which)
+    found = session.execute(query.order_by(FlagRow.key)).all()
+    states = _states_by_flag(session, [row[0] for row in found])
+    return [replace(_read_flag(*row), states=states[row[0]]) for row in found]
+
+
+@lru_cache(maxsize=FLAGS_REMEMBERED)
+def _read_flag(*columns: Any) -> Flag:
+    """A flag without its states, from its columns; of those that hold JSON, from the text."""
+    *plain, tags, values = columns
+    named = dict(zip(NO_JSON, plain, strict=True))
+    return FlagRow(**named, tags=json.loads(tags), values=json.loads(values)).to_domain({})
+
+
+def _states_by_flag(session: Session, flag_ids: Sequence[int]) -> dict[int, dict[str, FlagState]]:
+    """What each flag does in each environment."""
+    names = {row.id: row.key for row in list_environments(session)}
+    states: dict[int, dict[str, FlagState]] = {flag_id: {} for flag_id in flag_ids}
+    query = select(
+        FlagStateRow.flag_id,
+        FlagStateRow.environment_id,
+        FlagStateRow.is_enabled,
+        cast(FlagStateRow.values, Text),
+        cast(FlagStateRow.rules, Text),
+    ).where(_among(FlagStateRow.flag_id, flag_ids))
+    for flag_id, environment_id, *raw in session.execute(
+        query.order_by(FlagStateRow.environment_id)
+    ):
+        if flag_id in states:
+            states[flag_id][names[environment_id]] = _read_state(*raw)
+    return states
+
+
+@lru_cache(maxsize=STATES_REMEMBERED)
+def _read_state(is_enabled: bool, values: str, rules: str) -> FlagState:
+    """A state from its columns' text: one change reads all, though nearly all are as before."""
+    own = _given(json.loads(values), "default")
+    return FlagState(is_enabled, own, load_rules(json.loads(rules)))
 
 
 def find_flag_rows(session: Session, keys: Iterable[str]) -> dict[str, FlagRow]:

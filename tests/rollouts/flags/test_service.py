@@ -209,6 +209,26 @@ def test_a_change_that_changes_nothing_leaves_no_trace(db: Database):
         assert actions(session) == ["flag.created"]
 
 
+def test_an_undone_change_is_not_remembered(db: Database):
+    """Another one at the same moment, with the same revision, is read as it is, not as that was."""
+    with db.transaction() as session:
+        make_flag(session)
+    for value, is_kept in ((1, False), (2, True)):
+        new = state(ForceRule(value=value == 1, condition={"n": value}))
+        with db.transaction() as session:
+            changed = service.set_state(
+                session, "new-checkout", ENVIRONMENT, new, actor=EDITOR, now=NOW
+            )
+            (rule,) = service.get_flag(session, "new-checkout").state(ENVIRONMENT).rules
+            assert (changed.revision, rule.condition) == (2, {"n": value})
+            if not is_kept:
+                session.rollback()
+    with db.reading() as session:
+        (flag,) = service.list_flags(session)
+        assert flag.state(ENVIRONMENT).rules[0].condition == {"n": 2}
+        assert body(session)["features"]["new-checkout"]["rules"][0]["force"] is False
+
+
 def test_one_environment_leaves_others_alone(db: Database):
     """A change in production makes no new version in staging."""
     with db.transaction() as session:

@@ -51,6 +51,7 @@ class Line:
         self.from_edge: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.is_taking = asyncio.Event()
         self.is_taking.set()
+        self.is_broken = False
         for index, part in enumerate(body):
             more = index + 1 < len(body)
             self.say({"type": "http.request", "body": part, "more_body": more})
@@ -66,6 +67,8 @@ class Line:
 
     async def _send(self, message: Any) -> None:
         await self.is_taking.wait()
+        if self.is_broken:
+            raise RuntimeError("the connection is closed")
         self.from_edge.put_nowait(message)
 
     async def next_body(self) -> bytes:

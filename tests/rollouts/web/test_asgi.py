@@ -511,6 +511,44 @@ def test_a_slow_client_delays_nobody_and_is_given_up(
     run(story)
 
 
+def test_a_client_that_was_slow_gets_only_the_newest(parts: Runtime, edge: Edge, key: str):
+    """After what was on its way to it: nothing piles up for it."""
+
+    async def story() -> None:
+        async with living(edge):
+            slow, quick = await opened(edge, key), await opened(edge, key)
+            slow.is_taking.clear()
+            for enabled in (False, True, False, True):
+                await asyncio.to_thread(switch, parts, enabled)
+                heard = await quick.next_body()
+            slow.is_taking.set()
+            assert b'"f":{"defaultValue":false}' in await slow.next_body()
+            assert await slow.next_body() == heard
+            assert slow.from_edge.empty()
+            for line in (slow, quick):
+                line.hang_up()
+                await line.task
+
+    run(story)
+
+
+def test_a_connection_that_breaks_takes_nobody_along(parts: Runtime, edge: Edge, key: str):
+    """The server fails to write to one: the others are told, and its place is free again."""
+
+    async def story() -> None:
+        async with living(edge):
+            broken, quick = await opened(edge, key), await opened(edge, key)
+            broken.is_broken = True
+            await asyncio.to_thread(switch, parts, False)
+            assert b'"f":{"defaultValue":false}' in await quick.next_body()
+            await asyncio.wait_for(broken.task, 10)
+            assert parts.delivery.count_streams(key) == 1
+            quick.hang_up()
+            await quick.task
+
+    run(story)
+
+
 def test_a_silent_stream_has_a_heartbeat(edge: Edge, key: str, monkeypatch: pytest.MonkeyPatch):
     """So that no proxy takes it for dead."""
     monkeypatch.setattr(asgi_streams, "HEARTBEAT_SECONDS", 0.05)
