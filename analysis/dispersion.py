@@ -19,10 +19,12 @@ from analysis.inputs import (
     CONSTANT,
     check_level,
     fixed_effect,
+    side_p_value,
     t_p_value,
     t_quantile,
     too_few,
 )
+from analysis.mover import Limits, difference_limits
 from analysis.multiplicity import holm
 from analysis.noninferiority import p_values
 
@@ -142,6 +144,43 @@ def variance_ratio(
         p_value=t_p_value(log(ratio) / error, degrees),
         assumptions=(INDEPENDENT, "enough units for the fourth moments"),
     )
+
+
+def variance_difference(
+    control: Histogram, treatment: Histogram, *, level: float = 0.95
+) -> Effect | Undecided:
+    """Treatment's variance minus control's, in the metric's unit squared.
+
+    Each arm's limits are those of `variance_ratio`; the two are joined (see `analysis.mover`).
+    Arguments and refusals as in `spread`. Source: Bonett (2006); Zou & Donner (2008).
+
+    >>> effect = variance_difference(Histogram.of(range(50)), Histogram.of(range(0, 100, 2)))
+    >>> round(effect.estimate, 1), round(effect.low, 1), round(effect.high, 1)
+    (637.5, 428.6, 901.3)
+    """
+    check_level(level)
+    if (refused := _refused(control, treatment)) is not None:
+        return refused
+    arms = [_variance_limits(arm, level) for arm in (control, treatment)]
+    estimate = arms[1].estimate - arms[0].estimate
+    low, high = difference_limits(*arms)
+    return fixed_effect(
+        estimate,
+        low,
+        high,
+        scale=Scale.ABSOLUTE,
+        level=level,
+        units=(control.n, treatment.n),
+        method="difference of variances, own kurtosis, joined",
+        p_value=side_p_value(estimate, low, high, level),
+        assumptions=(INDEPENDENT, "enough units for the fourth moments"),
+    )
+
+
+def _variance_limits(arm: Histogram, level: float) -> Limits:
+    held = arm.summary.variance
+    reach = exp(t_quantile(level, arm.n - 1) * sqrt(_log_variance(arm)))
+    return Limits(held / reach, held, held * reach)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,15 @@ class Histogram:
             raise ValueError("counts must not be negative")
         return _merged(np.array([v for v, _ in pairs], float), np.array([n for _, n in pairs], int))
 
+    @classmethod
+    def merged(cls, values: Floats, counts: Counts) -> Histogram:
+        """From two arrays, shape (k,), values in any order and maybe repeated; counts above 0.
+
+        >>> Histogram.merged(np.array([5.0, 1.0, 5.0]), np.array([2, 3, 1])).counts
+        array([3, 3])
+        """
+        return _merged(values, counts)
+
     def __add__(self, other: Histogram) -> Histogram:
         return _merged(
             np.concatenate([self.values, other.values]), np.concatenate([self.counts, other.counts])

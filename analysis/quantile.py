@@ -4,7 +4,10 @@ Nothing is assumed of the value's distribution: each arm's limits are two of its
 statistics, and the two arms are joined (see `analysis.mover`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil, floor, log, log1p, sqrt
 
 import numpy as np
@@ -36,6 +39,37 @@ PER_EVENT = (
 PLANNED = 10_000  # units of an arm for which anytime limits are tightest, unless said
 
 Arms = tuple[Limits, Limits]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clustered:
+    """All that a quantile of events needs where units have several: counts, never single units.
+
+    events: events by value. below: per unit, how many of its events lie at or below the quantile
+    of `events` (x), and how many it has (y); units without an event are left out.
+    """
+
+    events: Histogram
+    below: PairSummary
+
+    @classmethod
+    def of(cls, events: Events, q: float) -> Clustered:
+        """Count single events. q: of the quantile that will be asked for.
+
+        >>> held = Clustered.of(Events(np.arange(1.0, 101.0), np.arange(100) // 2), 0.5)
+        >>> held.below.n, held.below.x_total, held.below.y_total
+        (50, 50.0, 100.0)
+        """
+        counted = Histogram.of(events.values)
+        _, unit = np.unique(events.units, return_inverse=True)
+        if not counted.n:
+            return cls(counted, PairSummary())
+        at = counted.quantile(q)
+        x, y = np.bincount(unit, weights=events.values <= at), np.bincount(unit).astype(float)
+        sums = (x.sum(), y.sum(), x @ x, y @ y, x @ y)
+        return cls(counted, PairSummary(x.size, *(float(item) for item in sums)))
+
+
 LimitsOf = Callable[..., Limits | None]
 
 
@@ -96,11 +130,11 @@ def relative(
 
 
 def event_difference(
-    control: Events, treatment: Events, q: float, *, level: float = 0.95
+    control: Events | Clustered, treatment: Events | Clustered, q: float, *, level: float = 0.95
 ) -> Effect | Undecided:
     """Treatment's q-quantile of all events minus control's, the unit being the cluster.
 
-    control, treatment: events with their units. Other arguments and refusals as in `difference`;
+    control, treatment: events with their units, or what was counted of them for this q. Other arguments and refusals as in `difference`;
     each arm needs two units.
     Source: Deng, Knoblich & Lu (2018), KDD, section 4; Woodruff (1952), JASA 47:635.
 
@@ -117,7 +151,7 @@ def event_difference(
 
 
 def event_relative(
-    control: Events, treatment: Events, q: float, *, level: float = 0.95
+    control: Events | Clustered, treatment: Events | Clustered, q: float, *, level: float = 0.95
 ) -> Effect | Undecided:
     """As `event_difference`, treatment's quantile over control's, minus one.
 
@@ -212,23 +246,22 @@ def _per_unit(
 
 
 def _per_event(
-    control: Events, treatment: Events, q: float, level: float
+    control: Events | Clustered, treatment: Events | Clustered, q: float, level: float
 ) -> tuple[Arms, tuple[int, int]] | Undecided:
     _check(q, level)
-    units = [int(np.unique(arm.units).size) for arm in (control, treatment)]
-    for name, n in zip(("control", "treatment"), units, strict=True):
+    first, second = (
+        Clustered.of(arm, q) if isinstance(arm, Events) else arm for arm in (control, treatment)
+    )
+    for name, n in (("control", first.below.n), ("treatment", second.below.n)):
         if n < 2:
             return too_few(name, n, 2)
-    first, second = (
-        clustered_limits(control, q, level=level),
-        clustered_limits(treatment, q, level=level),
-    )
-    if first is None or second is None:
-        return _too_thin("control" if first is None else "treatment", q)
-    return (first, second), (units[0], units[1])
+    arms = clustered_limits(first, q, level=level), clustered_limits(second, q, level=level)
+    if arms[0] is None or arms[1] is None:
+        return _too_thin("control" if arms[0] is None else "treatment", q)
+    return (arms[0], arms[1]), (first.below.n, second.below.n)
 
 
-def clustered_limits(arm: Events, q: float, *, level: float = 0.95) -> Limits | None:
+def clustered_limits(arm: Events | Clustered, q: float, *, level: float = 0.95) -> Limits | None:
     """The q-quantile of events between two of them, the unit being the cluster.
 
     The share of events at or below the quantile is a ratio of two sums over units; its standard
@@ -238,21 +271,14 @@ def clustered_limits(arm: Events, q: float, *, level: float = 0.95) -> Limits | 
     >>> clustered_limits(Events(np.arange(1.0, 101.0), np.arange(100) // 2), 0.5)
     Limits(low=36.0, estimate=50.5, high=65.0)
     """
-    n = arm.values.size
-    estimate = float(np.quantile(arm.values, q, method="averaged_inverted_cdf"))
-    _, unit = np.unique(arm.units, return_inverse=True)
-    events = np.bincount(unit).astype(float)
-    below = np.bincount(unit, weights=arm.values <= estimate)
-    error = sqrt(ratio_variance(PairSummary.of(below, events)))
-    half = t_quantile(level, events.size - 1) * max(error, sqrt(q * (1 - q) / n) * 1e-9)
-    low, high = floor(n * (q - half)) + 1, ceil(n * (q + half))
+    held = Clustered.of(arm, q) if isinstance(arm, Events) else arm
+    n, estimate = held.events.n, held.events.quantile(q)
+    error = sqrt(ratio_variance(held.below))
+    half = t_quantile(level, held.below.n - 1) * max(error, sqrt(q * (1 - q) / n) * 1e-9)
     if q - half <= 0 or q + half >= 1:
         return None
-    return Limits(
-        min(float(arm.values[low - 1]), estimate),
-        estimate,
-        max(float(arm.values[high - 1]), estimate),
-    )
+    low, high = held.events.at_rank(floor(n * (q - half)) + 1), ceil(n * (q + half))
+    return Limits(min(low, estimate), estimate, max(held.events.at_rank(high), estimate))
 
 
 def _joined(

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, and_, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, Float, Select, case, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from analysis.summary import PairSummary
 from rollouts.ingest.model import MICROSECOND
 from rollouts.ledger.bulk import table_of
 from rollouts.ledger.catalogue import CountedMetric
+from rollouts.ledger.members import is_plain, members, with_totals
 from rollouts.ledger.model import NO_TOTAL
 from rollouts.ledger.segments import settled
 from rollouts.ledger.store import ExposureRow, OutcomeRow, TotalRow
@@ -34,15 +35,9 @@ def before_and_after(
     """
     if metric.definition.pre_period is None:
         return {}
-    if _is_plain(metric.definition):
+    if is_plain(metric.definition.numerator):
         return _in_sql(session, rollout_id, environment_id, metric)
     return _one_by_one(session, rollout_id, environment_id, metric)
-
-
-def _is_plain(definition: Definition) -> bool:
-    """Whether columns alone say what counts; properties are JSON, which the stores read apart."""
-    held = definition.numerator
-    return not held.filters and not held.value_property
 
 
 def _in_sql(
@@ -62,11 +57,6 @@ def _in_sql(
     )
     before = _settled(func.coalesce(earlier.c.total, 0.0), definition)
     after = settled(definition)
-    total = and_(
-        _totals.c.unit == _exposures.c.unit,
-        _totals.c.rollout_id == _exposures.c.rollout_id,
-        _totals.c.metric_version_id == metric.metric_version_id,
-    )
     sums = (
         func.sum(after),
         func.sum(before),
@@ -75,14 +65,12 @@ def _in_sql(
         func.sum(after * before),
     )
     query = (
-        select(_exposures.c.variation, func.count(), *sums)
+        members(select(_exposures.c.variation, func.count(), *sums), rollout_id)
         .select_from(
-            _exposures.outerjoin(_totals, total).outerjoin(
+            with_totals(metric.metric_version_id).outerjoin(
                 earlier, earlier.c.unit == _exposures.c.unit
             )
         )
-        .where(_exposures.c.rollout_id == rollout_id)
-        .where(_exposures.c.is_crossed.is_(False))
         .group_by(_exposures.c.variation)
     )
     return {
@@ -116,9 +104,8 @@ def _earlier(
     assert definition.pre_period is not None
     span_us = definition.pre_period // MICROSECOND
     query = (
-        query.select_from(_exposures.join(_outcomes, _outcomes.c.unit == _exposures.c.unit))
-        .where(_exposures.c.rollout_id == rollout_id)
-        .where(_exposures.c.is_crossed.is_(False))
+        members(query, rollout_id)
+        .select_from(_exposures.join(_outcomes, _outcomes.c.unit == _exposures.c.unit))
         .where(_outcomes.c.at_us < _exposures.c.first_us)
         .where(_outcomes.c.at_us >= _exposures.c.first_us - span_us)
         .where(_outcomes.c.name == definition.numerator.event)
@@ -147,17 +134,9 @@ def _one_by_one(
 def _paired(
     session: Session, rollout_id: int, counted: CountedMetric, before: Mapping[int, float]
 ) -> dict[int, PairSummary]:
-    total = and_(
-        _totals.c.unit == _exposures.c.unit,
-        _totals.c.rollout_id == _exposures.c.rollout_id,
-        _totals.c.metric_version_id == counted.id,
-    )
-    query = (
-        select(_exposures.c.unit, _exposures.c.variation, _totals.c.x)
-        .select_from(_exposures.outerjoin(_totals, total))
-        .where(_exposures.c.rollout_id == rollout_id)
-        .where(_exposures.c.is_crossed.is_(False))
-    )
+    query = members(
+        select(_exposures.c.unit, _exposures.c.variation, _totals.c.x), rollout_id
+    ).select_from(with_totals(counted.id))
     pairs: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for unit, variation, x in session.execute(query):
         after = counted.settle((x, 0.0) if x is not None else NO_TOTAL)[0]

@@ -6,23 +6,29 @@ duration per unit, never who it was.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, func, select
+import numpy.typing as npt
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from analysis.histogram import Histogram
 from analysis.rows import Times
 from rollouts.ingest.model import MICROSECOND, to_us
 from rollouts.ledger.bulk import table_of
+from rollouts.ledger.members import happened, members, with_totals
 from rollouts.ledger.segments import settled
 from rollouts.ledger.store import ExposureRow, OutcomeRow, TotalRow
-from rollouts.ledger.units import outcome_of
+from rollouts.ledger.units import properties_of
 from rollouts.metrics.model import Definition
 
 SECOND_US = 1_000_000
+NEVER = -1  # no time that an event can have after an exposure
+AT_ONCE = 10_000  # rows in memory while a distribution is read
 
 _exposures, _outcomes, _totals = (table_of(row) for row in (ExposureRow, OutcomeRow, TotalRow))
 
@@ -34,25 +40,40 @@ def histograms(
 
     Units without an outcome count as 0, but where an average is asked for they have none.
     """
-    total = and_(
-        _totals.c.unit == _exposures.c.unit,
-        _totals.c.rollout_id == _exposures.c.rollout_id,
-        _totals.c.metric_version_id == metric_version_id,
-    )
     x = settled(definition)
     query = (
-        select(_exposures.c.variation, x, func.count())
-        .select_from(_exposures.outerjoin(_totals, total))
-        .where(_exposures.c.rollout_id == rollout_id)
-        .where(_exposures.c.is_crossed.is_(False))
+        members(select(_exposures.c.variation, x, func.count()), rollout_id)
+        .select_from(with_totals(metric_version_id))
         .group_by(_exposures.c.variation, x)
     )
     if definition.aggregation.has_denominator:
         query = query.where(_totals.c.y > 0)
-    counts: dict[int, list[tuple[float, int]]] = defaultdict(list)
-    for variation, value, n in session.execute(query):
-        counts[variation].append((float(value), n))
-    return {variation: Histogram.counted(held) for variation, held in counts.items()}
+    return counted(streamed(session, query))
+
+
+def counted(batches: Iterable[Sequence[Any]]) -> dict[int, Histogram]:
+    """Histograms by variation, from rows of variation, value and how many have it."""
+    variations, values, counts = columns(batches, "qdq")
+    return {
+        int(variation): Histogram.merged(
+            values[variations == variation], counts[variations == variation]
+        )
+        for variation in np.unique(variations)
+    }
+
+
+def streamed(session: Session, query: Select[Any]) -> Iterator[Sequence[Any]]:
+    """A query's rows in batches: never more than some thousand in memory."""
+    yield from session.execute(query, execution_options={"yield_per": AT_ONCE}).partitions()
+
+
+def columns(batches: Iterable[Sequence[Any]], kinds: str) -> list[npt.NDArray[Any]]:
+    """Rows as one array for each column, by the letters of `array`: d for floats, q for integers."""
+    held = [array(kind) for kind in kinds]
+    for batch in batches:
+        for column, more in zip(held, zip(*batch, strict=True), strict=True):
+            column.extend(more)
+    return [np.array(column) for column in held]
 
 
 def times(
@@ -66,48 +87,54 @@ def times(
 
     A unit without an event was watched until the data's end, or its window's, if that is earlier.
     """
-    exposed = session.execute(
-        select(_exposures.c.unit, _exposures.c.variation, _exposures.c.first_us)
-        .where(_exposures.c.rollout_id == rollout_id)
-        .where(_exposures.c.is_crossed.is_(False))
-    ).all()
-    first = _first_events(session, rollout_id, environment_id, definition)
     end_us = to_us(data_end) if data_end is not None else 0
-    window_us = definition.window // MICROSECOND if definition.window is not None else None
-    durations: dict[int, list[float]] = defaultdict(list)
-    happened: dict[int, list[bool]] = defaultdict(list)
-    for unit, variation, first_us in exposed:
-        watched = max(end_us - first_us, 0)
-        if window_us is not None:
-            watched = min(watched, window_us)
-        event = first.get(unit)
-        is_seen = event is not None and event - first_us <= watched
-        span = event - first_us if event is not None and is_seen else watched
-        durations[variation].append(span / SECOND_US)
-        happened[variation].append(is_seen)
+    rows = _first_events(session, rollout_id, environment_id, definition)
+    variations, first_us, event_us = columns(rows, "qqq")
+    watched = np.maximum(end_us - first_us, 0)
+    if definition.window is not None:
+        watched = np.minimum(watched, definition.window // MICROSECOND)
+    took = event_us - first_us
+    is_seen = (event_us != NEVER) & (took <= watched)
+    seconds = np.where(is_seen, took, watched) / SECOND_US
     return {
-        variation: Times(np.array(held), np.array(happened[variation], dtype=np.bool_))
-        for variation, held in durations.items()
+        int(variation): Times(seconds[variations == variation], is_seen[variations == variation])
+        for variation in np.unique(variations)
     }
 
 
 def _first_events(
     session: Session, rollout_id: int, environment_id: int, definition: Definition
+) -> Iterator[Sequence[Any]]:
+    """Each unit's variation, first exposure, and when it first did what is meant after it."""
+    own = happened(definition, definition.numerator, environment_id)
+    seen = (_exposures.c.variation, _exposures.c.first_us)
+    if not definition.numerator.filters:
+        first = func.coalesce(func.min(_outcomes.c.at_us), NEVER)
+        query = (
+            members(select(*seen, first), rollout_id)
+            .select_from(_exposures.outerjoin(_outcomes, own))
+            # The whole key, so that both stores know the rest; in its order, so nothing is sorted.
+            .group_by(_exposures.c.unit, _exposures.c.rollout_id)
+        )
+        yield from streamed(session, query)
+        return
+    found = _first_taken(session, rollout_id, definition, environment_id)
+    for batch in streamed(session, members(select(_exposures.c.unit, *seen), rollout_id)):
+        yield [(variation, at, found.get(unit, NEVER)) for unit, variation, at in batch]
+
+
+def _first_taken(
+    session: Session, rollout_id: int, definition: Definition, environment_id: int
 ) -> dict[int, int]:
-    """When each exposed unit first did what is meant, at or after its exposure."""
-    query = (
-        select(_outcomes)
-        .join(_exposures, _exposures.c.unit == _outcomes.c.unit)
-        .where(_exposures.c.rollout_id == rollout_id)
-        .where(_outcomes.c.at_us >= _exposures.c.first_us)
-        .where(_outcomes.c.name == definition.numerator.event)
-        .where(_outcomes.c.environment_id.in_((0, environment_id)))
-        .order_by(_outcomes.c.at_us)
-    )
-    if not definition.allow_untrusted:
-        query = query.where(_outcomes.c.is_trusted.is_(True))
+    """The same where the events' own properties say whether they are meant, by unit."""
+    own = happened(definition, definition.numerator, environment_id)
+    query = members(
+        select(_outcomes.c.unit, _outcomes.c.at_us, _outcomes.c.properties), rollout_id
+    ).select_from(_exposures.join(_outcomes, own))
     found: dict[int, int] = {}
-    for row in session.execute(query):
-        if row.unit not in found and definition.numerator.takes(outcome_of(row)):
-            found[row.unit] = row.at_us
+    for batch in streamed(session, query):
+        for unit, at_us, properties in batch:
+            is_earlier = at_us < found.get(unit, at_us + 1)
+            if is_earlier and definition.numerator.passes(properties_of(properties)):
+                found[unit] = at_us
     return found

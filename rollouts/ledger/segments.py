@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from analysis.summary import PairSummary
 from rollouts.ledger.bulk import table_of
+from rollouts.ledger.members import members, with_totals
 from rollouts.ledger.store import ExposureRow, TotalRow, UnitSegmentRow
 from rollouts.metrics.model import Aggregation, Definition
 
@@ -39,11 +40,6 @@ def segment_sums(
     definition: Definition,
 ) -> SegmentSums:
     """One metric's sums within each value of an attribute; uncrossed units only."""
-    total = and_(
-        _totals.c.unit == _exposures.c.unit,
-        _totals.c.rollout_id == _exposures.c.rollout_id,
-        _totals.c.metric_version_id == metric_version_id,
-    )
     segment = and_(
         _segments.c.unit == _exposures.c.unit,
         _segments.c.rollout_id == _exposures.c.rollout_id,
@@ -54,10 +50,8 @@ def segment_sums(
     value = func.coalesce(_segments.c.value, NOT_SENT)
     sums = (func.sum(x), func.sum(y), func.sum(x * x), func.sum(y * y), func.sum(x * y))
     query = (
-        select(value, _exposures.c.variation, func.count(), *sums)
-        .select_from(_exposures.outerjoin(_totals, total).outerjoin(_segments, segment))
-        .where(_exposures.c.rollout_id == rollout_id)
-        .where(_exposures.c.is_crossed.is_(False))
+        members(select(value, _exposures.c.variation, func.count(), *sums), rollout_id)
+        .select_from(with_totals(metric_version_id).outerjoin(_segments, segment))
         .group_by(value, _exposures.c.variation)
     )
     return SegmentSums(

@@ -18,12 +18,13 @@ from rollouts.ingest.journal import Journal
 from rollouts.ingest.model import to_us
 from rollouts.ingest.understand import hasher_of_units
 from rollouts.ledger import adopt, filling, folding, pruning, reading, recent
+from rollouts.ledger.answers import asked, events_of
 from rollouts.ledger.before import before_and_after
 from rollouts.ledger.catalogue import Counting
 from rollouts.ledger.crossing import crossed_by_variation
 from rollouts.ledger.current import current_catalogue
 from rollouts.ledger.distributions import histograms, times
-from rollouts.ledger.maturity import matured_sums
+from rollouts.ledger.maturity import cut_limit, matured_sums, whole_sums
 from rollouts.ledger.model import Folded, Sums
 from rollouts.ledger.segments import SegmentSums, segment_sums
 from rollouts.ledger.store import RecentExposureRow
@@ -34,9 +35,12 @@ __all__ = [
     "Folded",
     "SegmentSums",
     "Sums",
+    "asked",
     "before_and_after",
     "catch_up",
     "crossed_by_variation",
+    "cut_limit",
+    "events_of",
     "fold_once",
     "histograms",
     "list_recent",
@@ -49,6 +53,7 @@ __all__ = [
     "times",
     "verify",
     "volume_before",
+    "whole_sums",
 ]
 
 CATCH_UP_EVENTS = 20_000  # in one transaction, so that other writers get their turn

@@ -40,7 +40,7 @@ class ExposureRow(Base):
     """A unit in a rollout, since its first exposure."""
 
     __tablename__ = "exposures"
-    __table_args__ = (Index("ix_exposures_rollout", "rollout_id", "first_us"), CLUSTERED)
+    __table_args__ = (Index("ix_exposures_rollout_unit", "rollout_id", "unit"), CLUSTERED)
 
     unit: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     rollout_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

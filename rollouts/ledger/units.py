@@ -83,8 +83,13 @@ def outcomes_of(
 
 def outcome_of(row: Row[Any]) -> Outcome:
     """An outcome as metrics take it, from its row."""
-    properties = msgspec.json.decode(row.properties) if row.properties else None
+    properties = properties_of(row.properties) or None
     return Outcome(row.name, from_us(row.at_us), row.value, row.channel, properties, row.is_trusted)
+
+
+def properties_of(held: str) -> dict[str, Any]:
+    """An outcome's properties, as they are stored."""
+    return dict(msgspec.json.decode(held)) if held else {}
 
 
 def weighed_of(

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from rollouts.accounts.model import Role
 from rollouts.metrics import service
-from rollouts.metrics.model import (
-    Aggregation,
-    Definition,
-    Direction,
-    Filter,
-    Operator,
-    Selector,
-    Statistic,
-)
+from rollouts.metrics.bodies import EditMetricBody, NewMetricBody
 from rollouts.metrics.store import MetricRow, MetricVersionRow
 from rollouts.metrics.words import kind, meaning
 from rollouts.web.access import requires
@@ -31,124 +22,6 @@ bp = APIBlueprint(
     url_prefix="/api/v1/metrics",
     abp_tags=[Tag(name="Metrics", description="What is counted, and which way is good.")],
 )
-
-KEY = r"^[a-zA-Z0-9_.:|-]+$"
-
-
-class FilterBody(BaseModel):
-    """A condition on an outcome's property."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    property: str = Field(min_length=1, max_length=200)
-    operator: Operator = Operator.IS
-    value: str | bool | int | float | list[str | bool | int | float] | None = None
-
-    def to_domain(self) -> Filter:
-        """The filter this body describes."""
-        return Filter(self.property, self.operator, self.value)
-
-
-class SelectorBody(BaseModel):
-    """Which outcomes are meant."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    event: str = Field(min_length=1, max_length=200, description="Name of the event.")
-    filters: list[FilterBody] = Field(default_factory=list, max_length=20)
-    channels: list[str] = Field(
-        default_factory=list, max_length=50, description="Empty: any channel."
-    )
-    value_property: str = Field(
-        "", max_length=200, description="The property that is added up; empty: the event's value."
-    )
-
-    def to_selector(self) -> Selector:
-        """The selector this body describes."""
-        return Selector(
-            self.event,
-            tuple(item.to_domain() for item in self.filters),
-            tuple(self.channels),
-            self.value_property,
-        )
-
-
-class DenominatorBody(SelectorBody):
-    """What a ratio is divided by."""
-
-    aggregation: Aggregation = Aggregation.COUNT
-
-
-class MetricBody(SelectorBody):
-    """A metric: events, how they add up per unit, and which way is good."""
-
-    name: str = Field(min_length=1, max_length=200)
-    description: str = Field("", max_length=10_000)
-    owner: str = Field("", max_length=200)
-    aggregation: Aggregation
-    good: Direction = Field(description="`down` where more is worse, as for contacts.")
-    numerator_aggregation: Aggregation = Field(
-        Aggregation.SUM, description="Of a ratio's upper part: count or sum."
-    )
-    denominator: DenominatorBody | None = Field(None, description="Only of a ratio.")
-    window_seconds: float | None = Field(
-        None, gt=0, le=366 * 86_400, description="After first exposure; empty: no end."
-    )
-    cap: float | None = Field(None, gt=0, description="Most that one unit may count for.")
-    harm_unit: str = Field("events", min_length=1, max_length=50)
-    statistic: Statistic = Field(
-        Statistic.MEAN,
-        description="How units are compared: by mean, quantile, spread, grade, top_box, nps, time.",
-    )
-    quantile: float = Field(0.5, gt=0, lt=1, description="Of `quantile`: 0.9 is the slowest tenth.")
-    top_from: float | None = Field(None, description="Of `top_box`: the least good grade.")
-    pre_period_seconds: float | None = Field(
-        None,
-        gt=0,
-        le=366 * 86_400,
-        description="Before first exposure: what a customer did then makes the comparison sharper. "
-        "Empty: none.",
-    )
-    allow_negative: bool = False
-    allow_untrusted: bool = Field(
-        False, description="Also count events sent with keys that browsers hold."
-    )
-
-    def to_domain(self) -> Definition:
-        """The definition this body describes."""
-        return Definition(
-            numerator=self.to_selector(),
-            aggregation=self.aggregation,
-            direction=self.good,
-            denominator=self.denominator.to_selector() if self.denominator else None,
-            denominator_aggregation=self.denominator.aggregation
-            if self.denominator
-            else Aggregation.COUNT,
-            numerator_aggregation=self.numerator_aggregation,
-            window=timedelta(seconds=self.window_seconds) if self.window_seconds else None,
-            cap=self.cap,
-            allow_negative=self.allow_negative,
-            allow_untrusted=self.allow_untrusted,
-            harm_unit=self.harm_unit,
-            statistic=self.statistic,
-            quantile=self.quantile,
-            top_from=self.top_from,
-            pre_period=timedelta(seconds=self.pre_period_seconds)
-            if self.pre_period_seconds
-            else None,
-        )
-
-
-class NewMetricBody(MetricBody):
-    """A metric with the key it gets."""
-
-    key: str = Field(pattern=KEY, max_length=200)
-
-
-class EditMetricBody(MetricBody):
-    """A changed metric, and why."""
-
-    reason: str = Field("", max_length=10_000)
 
 
 class KeyPath(BaseModel):

@@ -12,8 +12,10 @@ from rollouts.metrics.model import (
     Direction,
     Filter,
     Operator,
+    Per,
     Selector,
     Statistic,
+    Survey,
 )
 
 
@@ -36,6 +38,10 @@ def to_dict(definition: Definition) -> dict[str, Any]:
         "statistic": definition.statistic.value,
         "quantile": definition.quantile,
         "top_from": definition.top_from,
+        "low_to": definition.low_to,
+        "per": definition.per.value,
+        "cap_quantile": definition.cap_quantile,
+        "survey": _survey_to_dict(definition.survey) if definition.survey else None,
         "pre_period_seconds": definition.pre_period.total_seconds()
         if definition.pre_period
         else None,
@@ -45,7 +51,8 @@ def to_dict(definition: Definition) -> dict[str, Any]:
 def from_dict(held: Mapping[str, Any]) -> Definition:
     """The definition that `to_dict` wrote."""
     seconds = held["window_seconds"]
-    before = held.get("pre_period_seconds")  # versions from before there was such a thing
+    before = held.get("pre_period_seconds")  # older versions have none of what `get` asks for
+    survey = held.get("survey")
     return Definition(
         numerator=_selector_from_dict(held["numerator"]),
         aggregation=Aggregation(held["aggregation"]),
@@ -61,8 +68,25 @@ def from_dict(held: Mapping[str, Any]) -> Definition:
         statistic=Statistic(held["statistic"]),
         quantile=held["quantile"],
         top_from=held["top_from"],
+        low_to=held.get("low_to"),
+        per=Per(held.get("per", Per.UNIT)),
+        cap_quantile=held.get("cap_quantile"),
+        survey=_survey_from_dict(survey) if survey else None,
         pre_period=timedelta(seconds=before) if before else None,
     )
+
+
+def _survey_to_dict(survey: Survey) -> dict[str, Any]:
+    return {
+        "lowest": survey.lowest,
+        "highest": survey.highest,
+        "asked": _selector_to_dict(survey.asked) if survey.asked else None,
+    }
+
+
+def _survey_from_dict(held: Mapping[str, Any]) -> Survey:
+    asked = held["asked"]
+    return Survey(held["lowest"], held["highest"], _selector_from_dict(asked) if asked else None)
 
 
 def _selector_to_dict(selector: Selector) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import isfinite
-from typing import Any
 
 from rollouts.errors import Fault, Invalid
+from rollouts.metrics.selectors import Filter as Filter
+from rollouts.metrics.selectors import Operator as Operator
+from rollouts.metrics.selectors import Outcome as Outcome
+from rollouts.metrics.selectors import Selector as Selector
 
 
 class Aggregation(StrEnum):
@@ -32,11 +35,35 @@ class Statistic(StrEnum):
 
     MEAN = "mean"
     QUANTILE = "quantile"  # the median, the slowest tenth: see `quantile`
-    SPREAD = "spread"  # how unequal customers are served
+    SPREAD = "spread"  # how unequal customers are served: mean distance from the median
+    VARIANCE = "variance"  # the same by the variance, which far values decide
     GRADE = "grade"  # chance that a unit of treatment is graded higher (Mann-Whitney)
     TOP_BOX = "top_box"  # share of units graded `top_from` or better
+    LOW_BOX = "low_box"  # share of units graded `low_to` or worse
     NPS = "nps"  # promoters (9, 10) less detractors (0 to 6), of all who answered
     TIME = "time"  # until the unit's first event; units still waiting are censored
+
+
+GRADED = (Statistic.GRADE, Statistic.TOP_BOX, Statistic.LOW_BOX, Statistic.NPS)
+
+
+class Per(StrEnum):
+    """What a quantile is taken over."""
+
+    UNIT = "unit"  # one number of each customer
+    EVENT = "event"  # every event's own value, the customer as cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Whose answers are missing, and between which grades they could have lain.
+
+    asked: the event that says a unit was asked; None where every exposed one was.
+    """
+
+    lowest: float
+    highest: float
+    asked: Selector | None = None
 
 
 class Direction(StrEnum):
@@ -44,83 +71,6 @@ class Direction(StrEnum):
 
     UP = "up"
     DOWN = "down"
-
-
-class Operator(StrEnum):
-    """How a property is compared."""
-
-    IS = "is"
-    IS_NOT = "is_not"
-    IN = "in"
-    AT_LEAST = "at_least"
-    AT_MOST = "at_most"
-    EXISTS = "exists"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Something that happened to a unit, as it was understood."""
-
-    name: str
-    at: datetime
-    value: float | None = None
-    channel: str = ""
-    properties: Mapping[str, Any] | None = None
-    is_trusted: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """One condition on an outcome's property."""
-
-    property: str
-    operator: Operator = Operator.IS
-    value: Any = None
-
-    def holds(self, properties: Mapping[str, Any]) -> bool:
-        """Whether the properties pass; a missing property passes only `is_not`."""
-        if self.property not in properties:
-            return self.operator is Operator.IS_NOT
-        held = properties[self.property]
-        match self.operator:
-            case Operator.IS:
-                return bool(held == self.value)
-            case Operator.IS_NOT:
-                return bool(held != self.value)
-            case Operator.IN:
-                return isinstance(self.value, list | tuple) and held in self.value
-            case Operator.EXISTS:
-                return held is not None
-        if not _is_number(held) or not _is_number(self.value):
-            return False
-        return bool(
-            held >= self.value if self.operator is Operator.AT_LEAST else held <= self.value
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """Which outcomes: by event name, channel and properties; and which number they carry."""
-
-    event: str
-    filters: tuple[Filter, ...] = ()
-    channels: tuple[str, ...] = ()  # empty: any channel
-    value_property: str = ""  # empty: the outcome's own value
-
-    def takes(self, outcome: Outcome) -> bool:
-        """Whether this outcome is one of those meant."""
-        if outcome.name != self.event:
-            return False
-        if self.channels and outcome.channel not in self.channels:
-            return False
-        return all(item.holds(outcome.properties or {}) for item in self.filters)
-
-    def number(self, outcome: Outcome) -> float | None:
-        """The number the outcome carries; None if it carries none that can be added."""
-        held = outcome.value
-        if self.value_property:
-            held = (outcome.properties or {}).get(self.value_property)
-        return float(held) if held is not None and _is_number(held) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +91,10 @@ class Definition:
     statistic: Statistic = Statistic.MEAN
     quantile: float = 0.5  # of QUANTILE
     top_from: float | None = None  # of TOP_BOX
+    low_to: float | None = None  # of LOW_BOX
+    per: Per = Per.UNIT  # of QUANTILE
+    cap_quantile: float | None = None  # the cap as a quantile of all versions' units together
+    survey: Survey | None = None  # values are answers, which not everybody gave
     pre_period: timedelta | None = None  # before first exposure, to sharpen the comparison
 
     def __post_init__(self) -> None:
@@ -164,8 +118,9 @@ class Definition:
     def per_unit(self, outcomes: Iterable[Outcome], first_at: datetime) -> tuple[float, float]:
         """One unit's (numerator, denominator) from its own outcomes since its first exposure.
 
-        The denominator is 1 for all but ratios, and 0 for a unit without anything to average. Outcomes before the exposure or past the
-        window do not count, nor do untrusted ones unless the definition allows them.
+        The denominator is 1 for all but ratios, and 0 for a unit without anything to average.
+        Outcomes before the exposure or past the window do not count, nor do untrusted ones unless
+        the definition allows them.
         """
         until = first_at + self.window if self.window is not None else None
         held = [
@@ -200,11 +155,12 @@ def _statistic_faults(definition: Definition) -> Iterable[Fault]:
     held = definition.statistic
     if held is not Statistic.MEAN and definition.aggregation is Aggregation.RATIO:
         yield Fault("statistic", "a ratio of two sums is compared by its mean")
-    graded = held in (Statistic.GRADE, Statistic.TOP_BOX, Statistic.NPS)
-    if graded and definition.aggregation is not Aggregation.AVERAGE:
+    if held in GRADED and definition.aggregation is not Aggregation.AVERAGE:
         yield Fault("aggregation", f"{held} compares answers: aggregate them by average")
     if held is Statistic.TOP_BOX and definition.top_from is None:
         yield Fault("top_from", "say from which grade on an answer counts as good")
+    if held is Statistic.LOW_BOX and definition.low_to is None:
+        yield Fault("low_to", "say up to which grade an answer counts as bad")
     if held is Statistic.TIME and definition.aggregation is not Aggregation.ANY:
         yield Fault("aggregation", "time to the first event needs the aggregation any")
     is_plain = held is Statistic.MEAN and not definition.aggregation.has_denominator
@@ -215,16 +171,55 @@ def _statistic_faults(definition: Definition) -> Iterable[Fault]:
         )
     if not 0 < definition.quantile < 1:
         yield Fault("quantile", "a quantile lies between 0 and 1, such as 0.9")
+    for name in ("top_from", "low_to"):
+        if not isfinite(getattr(definition, name) or 0.0):
+            yield Fault(name, "a grade is a plain number")
 
 
-def _is_number(value: object) -> bool:
-    """Whether it is a number that a double can hold; JSON may bring integers that none can."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    try:
-        return isfinite(value)
-    except OverflowError:
-        return False
+def _event_faults(definition: Definition) -> Iterable[Fault]:
+    if definition.per is not Per.EVENT:
+        return
+    if definition.statistic is not Statistic.QUANTILE:
+        yield Fault(
+            "per", "only a quantile is taken over events; all else is one number a customer"
+        )
+    elif definition.aggregation is not Aggregation.AVERAGE:
+        yield Fault("aggregation", "events keep their own values: aggregate them by average")
+    if definition.cap is not None:
+        yield Fault("cap", "a quantile over events needs no cap: far values do not move it")
+
+
+def _cut_faults(definition: Definition) -> Iterable[Fault]:
+    if definition.cap_quantile is None:
+        return
+    is_sum = definition.aggregation in (Aggregation.COUNT, Aggregation.SUM, Aggregation.AVERAGE)
+    if definition.statistic is not Statistic.MEAN or not is_sum:
+        yield Fault("cap_quantile", "only counts, sums and averages compared by their mean are cut")
+    if not 0.5 < definition.cap_quantile < 1:
+        yield Fault("cap_quantile", "it lies between 0.5 and 1, such as 0.99")
+    if definition.allow_negative:
+        yield Fault("cap_quantile", "values below 0 have a second tail: give a cap instead")
+
+
+def _survey_faults(definition: Definition) -> Iterable[Fault]:
+    held = definition.survey
+    if held is None:
+        return
+    is_graded = definition.statistic in GRADED or definition.statistic is Statistic.MEAN
+    if definition.aggregation is not Aggregation.AVERAGE or not is_graded:
+        yield Fault(
+            "survey", "only answers, aggregated by average and compared as such, are asked for"
+        )
+    if not (isfinite(held.lowest) and isfinite(held.highest)):
+        yield Fault("survey", "the lowest and the highest grade are plain numbers")
+    elif held.lowest >= held.highest:
+        yield Fault("survey.highest", "the highest grade lies above the lowest")
+    elif held.lowest < 0 and not definition.allow_negative:
+        yield Fault("survey.lowest", "grades below 0 are not counted: allow negative values")
+    elif definition.statistic is Statistic.NPS and (held.lowest, held.highest) != (0, 10):
+        yield Fault("survey", "the net promoter question is asked from 0 to 10")
+    if held.asked is not None and not held.asked.event:
+        yield Fault("survey.asked.event", "name the event that says a customer was asked")
 
 
 def _add(how: Aggregation, selector: Selector, held: list[Outcome], negative: bool) -> float:
@@ -250,7 +245,8 @@ def _faults_of(definition: Definition) -> Iterable[Fault]:
         yield Fault("window_seconds", "a window must be longer than 0")
     if definition.pre_period is not None and definition.pre_period <= timedelta(0):
         yield Fault("pre_period_seconds", "a time before exposure must be longer than 0")
-    yield from _statistic_faults(definition)
+    for find in (_statistic_faults, _event_faults, _cut_faults, _survey_faults):
+        yield from find(definition)
     for name in ("numerator_aggregation", "denominator_aggregation"):
         if getattr(definition, name) not in (Aggregation.COUNT, Aggregation.SUM):
             yield Fault(name, "parts of a ratio are counts or sums")

@@ -9,15 +9,19 @@ from rollouts.metrics.model import (
     Definition,
     Filter,
     Operator,
+    Per,
     Selector,
     Statistic,
+    Survey,
 )
 
 _KINDS = {
     Statistic.QUANTILE: "quantile over customers",
     Statistic.SPREAD: "spread between customers",
+    Statistic.VARIANCE: "variance between customers",
     Statistic.GRADE: "grade",
     Statistic.TOP_BOX: "share of good grades",
+    Statistic.LOW_BOX: "share of bad grades",
     Statistic.NPS: "net promoter score",
     Statistic.TIME: "time to event",
 }
@@ -42,6 +46,10 @@ def meaning(definition: Definition) -> str:
     text = f"{what} {when} first exposure{_compared(definition)}"
     if definition.cap is not None:
         text += f", at most {definition.cap:g} per customer"
+    if definition.cap_quantile is not None:
+        text += f", cut at the {definition.cap_quantile * 100:g} % quantile of those who have any"
+    if definition.survey is not None:
+        text += f"; {_asked(definition.survey)}"
     if definition.pre_period is not None:
         text += f"; also shown adjusted for the {_span(definition.pre_period)} before it"
     return text + "."
@@ -49,6 +57,8 @@ def meaning(definition: Definition) -> str:
 
 def kind(definition: Definition) -> str:
     """The kind of number, in two or three words."""
+    if definition.per is Per.EVENT:
+        return "quantile over events"
     if definition.statistic is not Statistic.MEAN:
         return _KINDS[definition.statistic]
     return {
@@ -62,6 +72,8 @@ def kind(definition: Definition) -> str:
 
 def _what(definition: Definition) -> str:
     top = _selected(definition.numerator)
+    if definition.per is Per.EVENT:
+        return f"{_number(definition.numerator).capitalize()} of each {top} event"
     if definition.statistic is Statistic.TIME:
         return f"Time until the first {top} event"
     match definition.aggregation:
@@ -82,19 +94,31 @@ def _what(definition: Definition) -> str:
 def _compared(definition: Definition) -> str:
     """How units are compared, where it is not by their mean."""
     match definition.statistic:
+        case Statistic.QUANTILE if definition.per is Per.EVENT:
+            share = f"{definition.quantile * 100:g} %"
+            return f", compared at the {share} quantile of all of them, the customer as cluster"
         case Statistic.QUANTILE:
             return f", compared at the {definition.quantile * 100:g} % quantile of customers"
         case Statistic.SPREAD:
             return ", compared by how far customers lie apart"
+        case Statistic.VARIANCE:
+            return ", compared by the variance between customers"
         case Statistic.GRADE:
             return ", compared by the chance to be graded higher"
         case Statistic.TOP_BOX:
             return f", compared by the share of {definition.top_from:g} or better"
+        case Statistic.LOW_BOX:
+            return f", compared by the share of {definition.low_to:g} or worse"
         case Statistic.NPS:
             return ", promoters (9 and 10) less detractors (0 to 6)"
         case Statistic.TIME:
             return ", those still waiting counted as such"
     return ""
+
+
+def _asked(survey: Survey) -> str:
+    whom = f"customers with {_selected(survey.asked)}" if survey.asked else "everybody exposed"
+    return f"asked for a grade from {survey.lowest:g} to {survey.highest:g}: {whom}"
 
 
 def _part(selector: Selector, how: Aggregation) -> str:

@@ -21,6 +21,7 @@ from analysis.srm import srm_p_value
 from analysis.summary import PairSummary
 from rollouts.metrics.model import Aggregation
 from rollouts.results.split import always_p_value
+from rollouts.results.surveys import response_check
 from rollouts.results.work import Measuring
 from rollouts.words import count, percent
 
@@ -64,6 +65,8 @@ def checks_of(work: Measuring, seen: Seen) -> dict[str, Check]:
             found[f"silent:{key}"] = _silent(work, key, arms)
         if metric.definition.pre_period is not None:
             found[f"before:{key}"] = _before(work, key, arms)
+        if metric.definition.survey is not None:
+            found[f"response:{key}"] = response_check(work, key, FALSE_ALARM)
         if key in seen.feeds:
             found[f"feed:{key}"] = seen.feeds[key]
     return found

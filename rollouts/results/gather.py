@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from analysis.histogram import Histogram
-from analysis.rows import Times
 from analysis.summary import PairSummary
 from rollouts.ledger import service as ledger
 from rollouts.ledger.service import Sums
@@ -18,9 +16,10 @@ from rollouts.lifecycle.measured import MeasuredMetric
 from rollouts.lifecycle.plan import Draft
 from rollouts.lifecycle.store import PlanRow, RolloutRow
 from rollouts.metrics.codec import from_dict
-from rollouts.metrics.model import Statistic
+from rollouts.metrics.model import Per, Statistic
 from rollouts.results import kept as kept_sums
-from rollouts.results import store
+from rollouts.results import kinds, store
+from rollouts.results.cutting import cut_metric, cut_sums
 from rollouts.results.kept import Kept
 from rollouts.results.strata import Counted
 from rollouts.results.work import DAY, Measuring, MetricInPlan, Pace
@@ -40,21 +39,16 @@ def work_of(
     now: datetime,
 ) -> Measuring:
     """All that one look needs; what is read unit by unit is asked for only when it is wanted."""
-    metrics = {
-        item["key"]: MetricInPlan(
+    states = store.load_states(session, row.id)
+    declared = [
+        MetricInPlan(
             item["key"], item["name"], item["metric_version_id"], from_dict(item["definition"])
         )
         for item in plan.body["metrics"]
-    }
+    ]
+    metrics = {item.key: cut_metric(session, row.id, item, states) for item in declared}
     counted = {
-        key: Counted(
-            sums.units,
-            {
-                (variation, stratum): held
-                for (version, variation, stratum), held in sums.by_metric.items()
-                if version == metric.version_id
-            },
-        )
+        key: Counted(sums.units, cut_sums(session, row.id, metric) or _kept_sums(sums, metric))
         for key, metric in metrics.items()
     }
     last = {
@@ -64,7 +58,6 @@ def work_of(
     }
     allocations = lifecycle.list_allocations_of(session, [row.id]).get(row.id, [])
     began_at = allocations[-1].at if allocations else now
-    states = store.load_states(session, row.id)
     kept = Kept(
         states.setdefault(kept_sums.STATE, {}), sum(sums.units.values()), now, kind == "final"
     )
@@ -77,6 +70,7 @@ def work_of(
         is_deadline=draft.deadline is not None and now >= draft.deadline,
         pace=_pace(row, draft, sums, len(allocations) - 1, began_at, now),
         units=_once(lambda metric: _units_of(session, row, metric, sums.data_at)),
+        asked=_once(lambda metric: _asked(session, row, metric, kept)),
         matured=_once(lambda metric: _matured(session, row, metric, sums.data_at, kept)),
         before=_once(lambda metric: _before(session, row, metric, kept)),
         crossed=lambda: _crossed(session, row, kept),
@@ -116,12 +110,37 @@ def _once(find: Callable[[MetricInPlan], Found]) -> Callable[[MetricInPlan], Fou
     return found
 
 
+def _kept_sums(sums: Sums, metric: MetricInPlan) -> dict[tuple[int, int], PairSummary]:
+    """A metric's sums as the folder keeps them, by variation and stratum."""
+    return {
+        (variation, stratum): held
+        for (version, variation, stratum), held in sums.by_metric.items()
+        if version == metric.version_id
+    }
+
+
 def _units_of(
     session: Session, row: RolloutRow, metric: MetricInPlan, data_at: datetime | None
-) -> Mapping[int, Histogram | Times]:
-    if metric.definition.statistic is Statistic.TIME:
-        return ledger.times(session, row.id, row.environment_id, metric.definition, data_at)
-    return ledger.histograms(session, row.id, metric.version_id, metric.definition)
+) -> Mapping[int, kinds.Counted]:
+    definition = metric.definition
+    if definition.statistic is Statistic.TIME:
+        return ledger.times(session, row.id, row.environment_id, definition, data_at)
+    if definition.per is Per.EVENT:
+        return ledger.events_of(session, row.id, row.environment_id, definition)
+    return ledger.histograms(session, row.id, metric.version_id, definition)
+
+
+def _asked(session: Session, row: RolloutRow, metric: MetricInPlan, kept: Kept) -> dict[int, int]:
+    """Kept for a while: then it is a little behind the answers, and who answered was asked."""
+
+    def find() -> dict[tuple[int, int], PairSummary]:
+        held = ledger.asked(
+            session, row.id, row.environment_id, metric.version_id, metric.definition
+        )
+        return {(variation, 0): PairSummary(n) for variation, n in held.items()}
+
+    cells = kept.get(f"asked/{metric.version_id}", find)
+    return {variation: held.n for (variation, _), held in cells.items()}
 
 
 def _before(

@@ -14,7 +14,7 @@ from rollouts.metrics.model import Statistic
 from rollouts.results.adjusted import adjusted_shown
 from rollouts.results.futility import futility_shown
 from rollouts.results.matured import has_matured, numbers, part_effect, side_by_side
-from rollouts.results.others import OTHER_METHOD, distributed, judged, method_of
+from rollouts.results.others import OTHER_METHOD, distributed, judged, levels_shown, method_of
 from rollouts.results.pacing import form_of, planned_information
 from rollouts.results.settles import first_settles, goal_settles, other_settles, rail_settles
 from rollouts.results.shown import (
@@ -25,6 +25,7 @@ from rollouts.results.shown import (
     metric_shown,
 )
 from rollouts.results.strata import Counted, kind_of, make_strata
+from rollouts.results.surveys import survey_shown
 from rollouts.results.work import Measuring, MetricInPlan
 from rollouts.tolerances.model import Goal, Guardrail, split_alpha
 
@@ -59,6 +60,7 @@ def _guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float) -> Sh
         "action": rail.action.value,
         "alpha": alpha,
         "limit_reason": rail.reason,
+        "survey": survey_shown(work, place, metric),
         "adjusted": adjusted_shown(work, place, metric, 1 - 2 * alpha),
     }
     return shown | _silent(work, metric)
@@ -184,6 +186,7 @@ def _goal(work: Measuring, place: int, goal: Goal) -> Shown:
     else:
         shown, state = _tested_goal(work, place, metric)
     shown["adjusted"] = adjusted_shown(work, place, metric, GOAL_LEVEL)
+    shown["survey"] = survey_shown(work, place, metric)
     shown["futility"] = futility_shown(work, goal, metric, shown, state)
     return shown | _silent(work, metric)
 
@@ -242,6 +245,7 @@ def _other_guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float)
     numbered = make_strata(counted, metric.definition, work.control, place)
     relative, absolute = distributed(work, place, metric, 1 - 2 * alpha)
     shown = metric_shown(work, place, metric, counted, numbered, "guardrail")
+    shown["levels"] = levels_shown(work, place, metric)
     shown |= judged(metric, rail, relative, absolute)
     effect = relative if rail.scale is Scale.RELATIVE else absolute
     return shown | _other_settled(work, effect, rail.margin * sign, sign, shown["finding"])
@@ -253,6 +257,7 @@ def _other_goal(work: Measuring, place: int, metric: MetricInPlan) -> Shown:
     relative, absolute = distributed(work, place, metric, GOAL_LEVEL)
     shown = metric_shown(work, place, metric, counted, numbered, "goal")
     shown |= effects_shown(relative, absolute) | _goal_finding(relative, absolute, sign)
+    shown["levels"] = levels_shown(work, place, metric)
     shown["method"] = OTHER_METHOD.format(method=method_of(absolute))
     effect = relative if isinstance(relative, Effect) else absolute
     return shown | _other_settled(work, effect, 0.0, sign, shown["finding"])

@@ -8,7 +8,7 @@ from analysis.effect import Effect, Finding, Scale, Undecided
 from analysis.noninferiority import finding
 from analysis.sequence import always_valid
 from rollouts.metrics.model import Direction
-from rollouts.results.kinds import compare_units
+from rollouts.results.kinds import compare_units, levels_of
 from rollouts.results.shown import Answer, effects_shown
 from rollouts.results.work import Measuring, MetricInPlan
 from rollouts.tolerances.model import Guardrail
@@ -29,6 +29,13 @@ def distributed(
     )
     planned = work.draft.planned_units
     return always_valid(relative, planned=planned), always_valid(absolute, planned=planned)
+
+
+def levels_shown(work: Measuring, place: int, metric: MetricInPlan) -> dict[str, float | None]:
+    """Both versions' own levels in what is compared: the quantile, the share, the mean time."""
+    held = work.units(metric)
+    control, treatment = levels_of(metric.definition, held.get(work.control), held.get(place))
+    return {"control": control, "treatment": treatment}
 
 
 def judged(

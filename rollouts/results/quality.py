@@ -73,6 +73,10 @@ def _of_metrics(body: dict[str, Any], checks: Mapping[str, Check]) -> Iterator[d
         if before is not None:
             label = f"{metric['name']} alike before the start"
             yield _line(f"before:{metric['key']}", STATES[before.state], label, before.reason)
+        response = checks.get(f"response:{metric['key']}")
+        if response is not None:
+            label = f"{metric['name']}: alike in how many answered"
+            yield _line(f"response:{metric['key']}", STATES[response.state], label, response.reason)
 
 
 def _feeds(body: dict[str, Any], checks: Mapping[str, Check]) -> Iterator[dict[str, str]]:

@@ -11,6 +11,7 @@ from analysis.guardrail import Look
 from analysis.stoploss import Stratum
 from rollouts.metrics.model import Definition
 from rollouts.metrics.words import meaning
+from rollouts.results.cutting import cut_shown
 from rollouts.results.strata import Counted, mean_of
 from rollouts.results.work import Measuring, MetricInPlan
 from rollouts.tolerances.model import Budget, BudgetRule
@@ -44,6 +45,7 @@ def metric_shown(
         "allow_untrusted": definition.allow_untrusted,
         "direction": definition.direction.value,
         "sign": definition.harm_sign,
+        "statistic": definition.statistic.value,
         "meaning": meaning(definition),
         "method": METHOD,
         "limit": None,
@@ -60,6 +62,9 @@ def metric_shown(
         "so_far": None,
         "adjusted": None,
         "futility": None,
+        "levels": None,
+        "survey": None,
+        "cut": cut_shown(metric),
         "control": _arm_shown(counted, work.control, definition),
         "treatment": _arm_shown(counted, place, definition),
         "strata": [_stratum_shown(work, number, item) for number, item in numbered],

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from analysis.histogram import Histogram
-from analysis.rows import Times
 from analysis.summary import PairSummary
 from rollouts.lifecycle.plan import Draft
 from rollouts.metrics.model import Definition
+from rollouts.results import kinds
 from rollouts.results.strata import Counted
 
 DAY = timedelta(days=1)
@@ -19,13 +18,23 @@ LEAST_TIME = timedelta(minutes=10)  # of one allocation, before its pace is told
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Where far values are cut: a quantile of all versions together, fixed once many have come."""
+
+    quantile: float
+    limit: float | None  # None: nobody has any value yet, so nothing is cut
+    is_fixed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MetricInPlan:
-    """A metric as a plan locked it."""
+    """A metric as a plan locked it; the cap of a cut one is that of this look."""
 
     key: str
     name: str
     version_id: int
     definition: Definition
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,8 @@ class Measuring:
     shares_by_stratum: Mapping[int, float]
     is_deadline: bool
     pace: Pace
-    units: Callable[[MetricInPlan], Mapping[int, Histogram | Times]]  # where sums say too little
+    units: Callable[[MetricInPlan], Mapping[int, kinds.Counted]]  # where sums say too little
+    asked: Callable[[MetricInPlan], Mapping[int, int]]  # for their answer, where events say who was
     matured: Callable[[MetricInPlan], Counted]  # of customers whose window is complete
     before: Callable[[MetricInPlan], Mapping[int, PairSummary]]  # with the time before exposure
     crossed: Callable[[], Mapping[int, int]]  # by the place of the variation seen first

@@ -53,6 +53,7 @@ def at_day_eight() -> Measuring:
         is_deadline=False,
         pace=pace,
         units=lambda _: {},
+        asked=lambda metric: {},
         matured=lambda _: pytest.fail("not asked"),
         before=lambda _: {},
         crossed=dict,
