@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import render_template
 
 from rollouts.accounts.model import Role
-from rollouts.reports import method, method_words
+from rollouts.reports import method, method_groups, method_words
 from rollouts.reports.blueprint import bp
 from rollouts.web.access import requires
 
@@ -23,7 +23,7 @@ def show_method() -> str:
         "reports/method.html",
         measured=method.measured(),
         pictures=method.pictures(),
-        methods=method_words.METHODS,
+        groups=method_groups.grouped(method_words.METHODS),
         counted=method_words.COUNTED,
         refused=method_words.REFUSED,
         limits=method_words.LIMITS,

@@ -5,20 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """One method. `line` and `assumes` are for anyone; `statement` and `source` for the sceptic."""
-
-    anchor: str
-    name: str
-    line: str
-    assumes: str
-    statement: str
-    source: str
-
+from rollouts.reports.method_designs import DESIGNS
+from rollouts.reports.method_kinds import KNOWN, MORE
+from rollouts.reports.method_text import Method
 
 STOP_LOSS = Method(
     "stop-loss",
@@ -71,19 +60,15 @@ BUDGET = Method(
 )
 OTHER_KINDS = Method(
     "other-kinds",
-    "Slow tails, spread, grades and waiting times",
-    "Medians and slowest tenths, how unequal customers are served, which version is graded higher, "
-    "how long customers wait. Each has its own interval, widened so that it may be looked at as "
-    "often as you like.",
+    "Kinds that sums cannot judge, at every look",
+    "Medians and slow tails, consistency, grades and waiting times have intervals of their own, below. "
+    "In a rollout each is widened so that it may be looked at as often as you like.",
     "As many customers as the plan expects, roughly; shares of the versions that never change "
-    "over the stages, since all stages are taken together.",
-    "Quantiles: order statistics with the customer as cluster. Spread: ratio of variances on the "
-    "log scale with the kurtosis seen, mean distance from the median. Grades: Mann-Whitney with "
-    "the Brunner-Munzel variance, top box by score limits, promoters less detractors by Welch's t. "
-    "Waiting times: restricted mean survival by Kaplan-Meier, customers still waiting censored. "
-    "Each fixed interval is turned into a sequence valid at all looks by a normal mixture.",
-    "Brunner and Munzel (2000), Biometrical Journal 42; Royston and Parmar (2013), BMC Medical "
-    "Research Methodology 13; Waudby-Smith et al. (2021), for asymptotic sequences.",
+    "over the stages, since all stages are taken together; 100 customers of either version.",
+    "Each fixed interval is turned into a sequence valid at all looks by a normal mixture, narrowest "
+    "at the planned number of customers and about half as wide again there. Asymptotic: not for rare "
+    "events or money with a long tail, which the share test judges.",
+    "Waudby-Smith et al. (2021), arXiv:2103.06476, theorem 2.2.",
 )
 SPLIT = Method(
     "split",
@@ -162,6 +147,8 @@ METHODS = (
     MANY,
     FORECAST,
     ONE_FILE,
+    *MORE,
+    *DESIGNS,
 )
 
 # What a report's method begins with or holds, and where it is explained.
@@ -177,11 +164,12 @@ _KNOWN = (
 def anchor_of(method: str) -> str:
     """Where on the page a report's method is explained; the top of the methods if nowhere.
 
-    >>> anchor_of("Share test: on which version did the events fall")
-    'stop-loss'
+    >>> anchor_of("Share test: on which version did the events fall"), anchor_of("Welch's t interval")
+    ('stop-loss', 'means')
     """
     held = method.lower()
-    return next((known.anchor for words, known in _KNOWN if words in held), "methods")
+    wider = ((words, known.anchor) for words, known in _KNOWN)
+    return next((anchor for words, anchor in (*KNOWN, *wider) if words in held), "methods")
 
 
 COUNTED = (

@@ -10,7 +10,7 @@ from analysis.effect import Scale
 from analysis.stoploss import Kind
 from rollouts.db import Database
 from rollouts.metrics.model import Aggregation, Definition, Direction, Selector
-from rollouts.reports import method, method_words
+from rollouts.reports import method, method_groups, method_kinds, method_words
 from rollouts.results import shown
 from rollouts.results.pacing import form_of
 from rollouts.web import formatting as say
@@ -139,8 +139,13 @@ def test_every_method_has_a_line_its_assumptions_and_a_statement(client: FlaskCl
         ("difference of means in strata, t as normal, valid at every look", "absolute"),
         (
             "Mann-Whitney; the interval is widened so that it holds however often one looks",
-            "other-kinds",
+            "grades",
         ),
+        ("something else; the interval is widened so that it holds at all", "other-kinds"),
+        ("difference in differences, CR2", "differences"),
+        ("CUPED, Welch's t interval, asymptotic confidence sequence", "adjusted"),
+        ("ratio of 0.9-quantiles, order statistics", "quantiles"),
+        ("score limits of both totals combined, per treated unit", "budget"),
         ("something new", "methods"),
     ],
 )
@@ -175,3 +180,16 @@ def test_a_report_leads_to_its_method_and_a_file_to_no_address(client: FlaskClie
     assert 'href="/method#stop-loss">How this works</a>' in page
     assert "and how it is judged" in file
     assert "How this works" not in file
+
+
+def test_every_anchor_that_methods_lead_to_is_on_the_page(client: FlaskClient):
+    """No link ends in nothing, and every method stands under exactly one heading."""
+    page = client.get("/method").get_data(as_text=True)
+    anchors = {item.anchor for item in method_words.METHODS}
+    groups = method_groups.grouped(method_words.METHODS)
+
+    listed = [item.anchor for held in groups.values() for item in held]
+    assert sorted(listed) == sorted(anchors)
+    assert {anchor for _, anchor in method_kinds.KNOWN} - {"exact"} <= anchors
+    for anchor in anchors:
+        assert f'href="#{anchor}"' in page
