@@ -33,7 +33,13 @@ class Inference(StrEnum):
     WILD = "wild cluster bootstrap with the null imposed"
 
 
-_ASSUMPTIONS = ("groups were assigned at random", "groups do not influence each other")
+_ASSUMPTIONS = {
+    "groups": ("groups were assigned at random", "groups do not influence each other"),
+    "periods": (
+        "the order of the variations was drawn by lot",
+        "a variation does not outlast its period",
+    ),
+}
 
 
 def cluster_randomised(
@@ -107,6 +113,7 @@ def _effect(
         return limits
     low, high, p_value = limits
     ends = (centre, low, high)
+    what = "periods" if design == "switchback" else "groups"
     if scale is Scale.RELATIVE and high > 700:
         return UNBOUNDED
     if scale is Scale.RELATIVE:
@@ -120,9 +127,9 @@ def _effect(
         level=level,
         n_control=counts[0],
         n_treatment=counts[1],
-        method=f"{design}, {sum(counts)} groups, {inference}",
+        method=f"{design}, {sum(counts)} {what}, {inference}",
         p_value=p_value,
-        assumptions=_ASSUMPTIONS,
+        assumptions=_ASSUMPTIONS[what],
     )
 
 

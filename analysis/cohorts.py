@@ -18,6 +18,7 @@ from analysis.histogram import Histogram
 from analysis.moments import Moments
 from analysis.rows import Events, Kind, MetricColumn, Row, Times
 from analysis.summary import PairSummary, Summary
+from analysis.tables import check_columns, number, read
 
 Segment = tuple[str, str] | None
 
@@ -44,28 +45,6 @@ class Exposures:
     rows: int
 
 
-def read(source: str | Path | Any) -> Any:
-    """An Ibis table of a CSV or Parquet file (compressed or not); a table is given back as it is.
-
-    Raises ValueError for another kind of file and FileNotFoundError for none.
-
-    >>> read("sheet.xlsx")
-    Traceback (most recent call last):
-    FileNotFoundError: sheet.xlsx
-    """
-    if not isinstance(source, str | Path):
-        return source
-    path = Path(source)
-    if not path.exists():
-        raise FileNotFoundError(path)
-    database = ibis.duckdb.connect()
-    if {".parquet", ".pq"} & set(path.suffixes):
-        return database.read_parquet(path)
-    if {".csv", ".tsv", ".txt"} & set(path.suffixes):
-        return database.read_csv(path)
-    raise ValueError(f"source: neither CSV nor Parquet: {path.name}")
-
-
 def guess_kind(source: str | Path | Any, column: str) -> Kind:
     """A proportion if the column holds only 0, 1, true, false and gaps, a mean otherwise.
 
@@ -73,8 +52,8 @@ def guess_kind(source: str | Path | Any, column: str) -> Kind:
     <Kind.PROPORTION: 'proportion'>
     """
     table = read(source)
-    _check_columns(table, (column,))
-    value = _number(table, column)
+    check_columns(table, (column,))
+    value = number(table, column)
     others = table.filter(value.notnull() & ~value.isin([0.0, 1.0])).count()
     return Kind.MEAN if others.to_pyarrow().as_py() else Kind.PROPORTION
 
@@ -87,7 +66,7 @@ def exposures(source: str | Path | Any, *, unit: str, variation: str) -> Exposur
     Exposures(counts={'a': 1, 'b': 1}, crossed=1, unnamed=1, rows=5)
     """
     table = read(source)
-    _check_columns(table, (unit, variation))
+    check_columns(table, (unit, variation))
     named = _named(table, unit, variation)
     seen = named.group_by(UNIT).agg(n=named[VARIATION].nunique(), variation=named[VARIATION].min())
     groups = seen.group_by(crossed=seen.n > 1, name=seen.variation).agg(units=seen.count())
@@ -129,10 +108,10 @@ def summarise(
     """
     table = read(source)
     wanted = [c for m in metrics for c in (m.column, m.other, *m.covariates) if c is not None]
-    _check_columns(table, (unit, variation, *segments, *wanted))
+    check_columns(table, (unit, variation, *segments, *wanted))
     if len({metric.name for metric in metrics}) < len(metrics):
         raise ValueError("metrics: two have the same name")
-    rows = _usable(_named(table, unit, variation), metrics)
+    rows = usable(_named(table, unit, variation), metrics)
     units, caps = _capped(_per_unit(rows, metrics, segments).cache(), metrics)
     found: list[Row] = []
     for at, segment in enumerate((None, *segments)):
@@ -142,37 +121,26 @@ def summarise(
     return sorted(found, key=lambda r: (order[r.metric], r.segment or ("", ""), r.variation))
 
 
-def _check_columns(table: Any, columns: Sequence[str]) -> None:
-    for column in columns:
-        if column not in table.columns:
-            raise ValueError(f"no column {column!r}; there are: {', '.join(table.columns)}")
-
-
-def _number(table: Any, column: str) -> Any:
-    """A column as numbers; NaN counts as missing, true as 1."""
-    kind = table[column].type()
-    if not (kind.is_numeric() or kind.is_boolean()):
-        raise ValueError(f"column {column!r} does not hold numbers")
-    value = table[column].cast("float64")
-    return value.isnan().ifelse(None, value)
-
-
 def _named(table: Any, unit: str, variation: str) -> Any:
     """Rows that name a unit and a variation."""
     named = table.filter(table[unit].notnull() & table[variation].notnull())
     return named.mutate(**{UNIT: named[unit], VARIATION: named[variation].cast("string")})
 
 
-def _usable(rows: Any, metrics: Sequence[MetricColumn]) -> Any:
+def usable(rows: Any, metrics: Sequence[MetricColumn]) -> Any:
     """Each metric's usable value per row as v0, v1, ..., its second as w0, ..., covariates as c0_0.
 
     A value is usable if every column of its metric has one that can be; o0, ... is 1 where one
     cannot be. Otherwise both are null.
+
+    >>> table = ibis.memtable({"won": [0.0, 1.0, 7.0]})
+    >>> usable(table, [MetricColumn("won", Kind.PROPORTION, "won")]).to_pyarrow()["v0"].to_pylist()
+    [0.0, 1.0, None]
     """
     columns: dict[str, Any] = {}
     for i, metric in enumerate(metrics):
-        first = _number(rows, metric.column)
-        second = None if metric.other is None else _number(rows, metric.other)
+        first = number(rows, metric.column)
+        second = None if metric.other is None else number(rows, metric.other)
         whole = [first] if second is None else [first, second]
         odd = _impossible(metric.kind, first, second).fill_null(False)
         for value in whole:
@@ -184,7 +152,7 @@ def _usable(rows: Any, metrics: Sequence[MetricColumn]) -> Any:
         if second is not None:
             columns[f"w{i}"] = keep.ifelse(second, None)
         for j, name in enumerate(metric.covariates):
-            covariate = _number(rows, name)
+            covariate = number(rows, name)
             columns[f"c{i}_{j}"] = covariate.isinf().ifelse(None, covariate)
     return rows.mutate(**columns)
 

@@ -5,13 +5,15 @@ would have moved alike; what the time before says of that is always shown beside
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import expm1
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.arguments import Floats, finite_array, open_share, same_length
 from analysis.effect import Effect, Scale, Undecided, Validity
+from analysis.inputs import UNBOUNDED
 from analysis.quality import Check, State
 from analysis.robust import (
     ClusteredContrast,
@@ -25,6 +27,8 @@ _ASSUMPTIONS = (
     "nothing else came at the same time to one side only",
     "nobody acted on the change before it came",
 )
+
+_LARGEST_LOG = 700  # its exponential is still finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ def difference_in_differences(
     start: int,
     *,
     weights: ArrayLike | None = None,
+    scale: Scale = Scale.ABSOLUTE,
     level: float = 0.95,
     wild: bool = False,
     seed: int = 0,
@@ -64,12 +69,14 @@ def difference_in_differences(
 
     outcomes: shape (g, t), a value per group (region, shop, customer) and period, none missing.
     treated: shape (g,). start: index of the first period with the change, 1 to t - 1.
-    weights: shape (g,), above 0, e.g. customers per group; equal if None.
+    weights: shape (g,), above 0, e.g. customers per group; equal if None. scale: relative takes
+    logarithms first, so that both sides are believed to move by the same share.
     level: of all intervals, in (0, 1). wild: the wild cluster bootstrap (seed) instead of CR2.
 
     Each group is reduced to its change of mean from before to since, so that correlation over
     time does no harm; errors are CR2 over groups. Undecided below two groups on a side or
-    without scatter. Raises ValueError naming what does not fit.
+    without scatter, or for a relative effect on values of 0 or less. Raises ValueError naming what
+    does not fit.
     Sources: Bertrand, Duflo & Mullainathan (2004), QJE 119:249-275; Roth (2022), AER:
     Insights 4:305-322 (why no drift seen is not yet no drift).
 
@@ -84,6 +91,10 @@ def difference_in_differences(
     if not 1 <= start < panel.shape[1]:
         raise ValueError(f"start must lie within 1 to {panel.shape[1] - 1}, not {start}")
     sizes = _sizes(weights, len(panel))
+    if scale is Scale.RELATIVE and panel.min() <= 0:
+        return Undecided("a value of 0 or below has no ratio", needs="an absolute effect")
+    if scale is Scale.RELATIVE:
+        panel = np.log(panel)
     if min(int(arm.sum()), int((~arm).sum())) < 2:
         return Undecided("fewer than two groups with, or without, the change", "more groups")
     change = panel[:, start:].mean(axis=1) - panel[:, :start].mean(axis=1)
@@ -94,7 +105,29 @@ def difference_in_differences(
     if isinstance(effect, Undecided):
         return effect
     trends = parallel_trends(panel, treated, start, weights=sizes)
-    return Differences(effect, trends, _points(panel, start, fit, level))
+    found = Differences(effect, trends, _points(panel, start, fit, level))
+    return found if scale is Scale.ABSOLUTE else _as_shares(found)
+
+
+def _as_shares(found: Differences) -> Differences | Undecided:
+    """Differences of logarithms as ratios minus one."""
+    effect = found.effect
+    if effect.high > _LARGEST_LOG:
+        return UNBOUNDED
+    points = tuple(
+        Point(p.period, expm1(p.estimate), expm1(p.low), expm1(p.high))
+        for p in found.points
+        if p.high <= _LARGEST_LOG
+    )
+    shares = replace(
+        effect,
+        estimate=expm1(effect.estimate),
+        low=expm1(effect.low),
+        high=expm1(effect.high),
+        scale=Scale.RELATIVE,
+        method=f"{effect.method}, log scale",
+    )
+    return replace(found, effect=shares, points=points)
 
 
 def _arm(treated: Sequence[bool], panel: Floats) -> NDArray[np.bool_]:

@@ -153,7 +153,8 @@ def _words(differs: bool, names: list[str]) -> str:
         return "no evidence that segments differ: expect the overall effect in each"
     if not names:
         return "the effect differs between segments, but no single one can be named"
-    return f"the effect differs between segments: {', '.join(names)} stand out"
+    stand = "stands" if len(names) == 1 else "stand"
+    return f"the effect differs between segments: {', '.join(names)} {stand} out"
 
 
 def _against_the_rest(held: list[Estimate]) -> list[float]:

@@ -32,12 +32,14 @@ class Placebo:
 
     gap: mean gap since the start. miss: root mean squared gap before it. ratio: root mean
     squared gap since over the one before, as Abadie, Diamond and Hainmueller compare them.
+    gaps: the gap in each period, shape (t,), for the picture.
     """
 
     name: str
     gap: float
     miss: float
     ratio: float
+    gaps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,8 @@ def _placebo(name: str, gaps: Floats, start: int) -> Placebo:
     since = float(np.sqrt(np.mean(gaps[start:] ** 2)))
     # A perfect past would make any ratio infinite; a rounding of it stands in.
     floor_ = max(miss, _PERFECT * since, 1e-300)
-    return Placebo(name, float(gaps[start:].mean()), miss, since / floor_)
+    drawn = tuple(float(gap) for gap in gaps)
+    return Placebo(name, float(gaps[start:].mean()), miss, since / floor_, drawn)
 
 
 def _size(placebo: Placebo) -> float:

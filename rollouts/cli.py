@@ -21,6 +21,7 @@ from rollouts.console import err, out
 from rollouts.errors import RolloutsError
 from rollouts.flags.code_commands import code_refs
 from rollouts.flags.commands import flags
+from rollouts.reports.one_off.commands import analyze
 from rollouts.results.commands import forecast
 from rollouts.results.past_commands import impact
 
@@ -51,7 +52,7 @@ def cli(context: click.Context) -> None:
     context.obj = running_parts
 
 
-for group in (flags, code_refs, forecast, impact, users, keys):
+for group in (analyze, flags, code_refs, forecast, impact, users, keys):
     cli.add_command(group)
 
 
@@ -179,42 +180,6 @@ def demo(harm: str, exit_at_once: bool, seed: int, port: int | None) -> None:
     from rollouts.demo.story import run
 
     sys.exit(run(out, harm=harm == "real", exit_at_once=exit_at_once, seed=seed, port=port))
-
-
-@cli.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--unit", required=True, help="Column that names the customer.")
-@click.option("--variation", required=True, help="Column that names the variation.")
-@click.option("--control", required=True, help="The variation that is the old experience.")
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    required=True,
-    metavar="COL[:KIND]",
-    help="Column to compare; KIND is proportion, mean, count, sum or "
-    "ratio/DENOMINATOR.  Repeatable.",
-)
-@click.option(
-    "--segment",
-    "segments",
-    multiple=True,
-    metavar="COL",
-    help="Also compare within each value of this column. Repeatable.",
-)
-@click.option(
-    "--shares",
-    metavar="A=0.5,B=0.5",
-    help="Configured shares, for the split check.  [default: equal]",
-)
-@click.option("--level", default=0.95, show_default=True, help="Confidence of the intervals.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page here.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def analyze(**given: Any) -> None:
-    """Report the effects in a CSV or Parquet file that you already have."""
-    from rollouts.reports.one_off import run
-
-    sys.exit(run(out, **given))
 
 
 @cli.command()
