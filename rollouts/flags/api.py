@@ -37,11 +37,11 @@ from rollouts.flags.bodies import (
 from rollouts.flags.cautions import cautions
 from rollouts.flags.changing import changing, previewing
 from rollouts.flags.differences import differences
-from rollouts.flags.insight_api import show_reference
+from rollouts.flags.insight_api import show_reference, show_scan
 from rollouts.flags.model import Flag
 from rollouts.flags.revisions import changes_of, show_difference
 from rollouts.flags.rule_json import dump_flag
-from rollouts.flags.staleness import list_code_references
+from rollouts.flags.staleness import list_code_references, list_code_scans
 from rollouts.flags.store import RevisionRow
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading
@@ -90,9 +90,13 @@ def get_flag(path: KeyPath) -> Response:
     """A flag in all environments; the ETag holds the revision that an edit must name."""
     with reading() as session:
         flag = service.get_flag(session, path.key)
-        rows = list_code_references(session, path.key)
-    mentions = [show_reference(row) for row in rows]
-    return answer({**show_flag(flag), "code_references": mentions}, flag.revision)
+        found = {
+            "code_references": [
+                show_reference(row) for row in list_code_references(session, path.key)
+            ],
+            "code_scans": [show_scan(row) for row in list_code_scans(session, path.key)],
+        }
+    return answer({**show_flag(flag), **found}, flag.revision)
 
 
 @bp.patch("/flags/<key>", summary="Change a flag", tags=TAGS)

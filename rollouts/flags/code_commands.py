@@ -11,7 +11,7 @@ import rich_click as click
 
 from rollouts.console import say
 from rollouts.errors import RolloutsError
-from rollouts.flags.code_scan import branch_of, scan
+from rollouts.flags.code_scan import branch_of, commit_of, scan
 
 SECONDS = 30
 
@@ -57,6 +57,7 @@ def scan_code(
     where = {
         "repository": repository or path.resolve().name,
         "branch": branch or branch_of(path),
+        "commit": commit_of(path),
     }
     for key, references in sorted(found.items()):
         for file, line in references:

@@ -16,6 +16,8 @@ SKIPPED = frozenset(
 _WHOLE = re.compile(r"[a-zA-Z0-9_.:|-]+")  # what a key may be made of
 _PART = re.compile(r"[a-zA-Z0-9_-]+")  # inside `flags.new-checkout`, or `x:new-checkout`
 _WORD = re.compile(r"^[a-z]+$")
+_COMMIT = re.compile(r"^[0-9a-f]{40,64}$")
+_REF = re.compile(r"^refs/(?!.*\.\.)[^\0]+$")
 
 
 def scan(folder: Path, keys: Collection[str]) -> dict[str, list[tuple[str, int]]]:
@@ -102,9 +104,41 @@ def _text(path: Path) -> str:
 
 def branch_of(folder: Path) -> str:
     """The branch that is checked out there, as far as its files tell; else `main`."""
+    return _head(folder)[1].partition("refs/heads/")[2] or "main"
+
+
+def commit_of(folder: Path) -> str:
+    """The commit that is checked out there, as far as its files tell; else nothing."""
+    git, head = _head(folder)
+    if not head.startswith("ref: "):
+        return head if _COMMIT.match(head) else ""
+    name = head.removeprefix("ref: ")
+    common = git / _read(git / "commondir")  # of a worktree; else the directory itself
+    places = (git, common) if _REF.match(name) else ()
+    found = next(
+        filter(None, (_read(place / name) or _packed(place).get(name, "") for place in places)), ""
+    )
+    return found if _COMMIT.match(found) else ""
+
+
+def _head(folder: Path) -> tuple[Path, str]:
+    """The nearest git directory above a folder, and what its HEAD says."""
     for place in (folder.resolve(), *folder.resolve().parents):
-        head = place / ".git" / "HEAD"
-        if head.is_file():
-            _, _, name = head.read_text(errors="replace").strip().partition("refs/heads/")
-            return name or "main"
-    return "main"
+        git = place / ".git"
+        if git.is_file():  # a worktree: the file names the directory
+            git = place / _read(git).removeprefix("gitdir: ")
+        if (git / "HEAD").is_file():
+            return git, _read(git / "HEAD")
+    return folder, ""
+
+
+def _packed(git: Path) -> dict[str, str]:
+    lines = (line.split(" ") for line in _read(git / "packed-refs").splitlines())
+    return {parts[1]: parts[0] for parts in lines if len(parts) == 2}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

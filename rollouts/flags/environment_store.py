@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -161,6 +161,19 @@ def find_due_change(session: Session, now: datetime) -> int | None:
     """An environment whose payload a schedule has changed by now."""
     return session.scalar(
         select(EnvironmentRow.id).where(EnvironmentRow.next_change_at <= now).limit(1)
+    )
+
+
+def find_version_at(
+    session: Session, environment_id: int, moment: datetime, within: timedelta
+) -> int | None:
+    """The first version that an environment published at a moment, or as soon after it."""
+    return session.scalar(
+        select(func.min(PayloadRow.version)).where(
+            PayloadRow.environment_id == environment_id,
+            PayloadRow.updated_at >= moment,
+            PayloadRow.updated_at < moment + within,
+        )
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -10,9 +11,10 @@ from pydantic import Field, JsonValue
 from rollouts.accounts.model import Role
 from rollouts.flags.blueprint import FLAGS, bp
 from rollouts.flags.bodies import Body, KeyPath, answer
-from rollouts.flags.reference_store import CodeReferenceRow
+from rollouts.flags.reached import list_arrivals
+from rollouts.flags.reference_store import CodeReferenceRow, CodeScanRow
 from rollouts.flags.simulating import simulate
-from rollouts.flags.staleness import Stale, list_stale, put_code_references
+from rollouts.flags.staleness import Stale, list_code_scans, list_stale, put_code_references
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading, transaction
 
@@ -44,6 +46,7 @@ class ReferencesBody(Body):
 
     repository: str = Field(min_length=1, max_length=200)
     branch: str = Field("main", min_length=1, max_length=200)
+    commit: str = Field("", max_length=64, description="What was scanned, as git names it.")
     references: list[ReferenceBody] = Field(max_length=1_000)
 
 
@@ -80,10 +83,26 @@ def put_references(path: KeyPath, body: ReferencesBody) -> Response:
             body.repository,
             body.branch,
             found,
+            commit=body.commit,
             actor=current_actor(),
             now=now(),
         )
-        return answer({"code_references": [show_reference(row) for row in rows]})
+        scans = list_code_scans(session, path.key)
+        return answer(
+            {
+                "code_references": [show_reference(row) for row in rows],
+                "code_scans": [show_scan(row) for row in scans],
+            }
+        )
+
+
+@bp.get("/flags/<key>/propagation", summary="Who has the newest change", tags=TAGS)
+@requires(Role.READER)
+def get_flag_propagation(path: KeyPath) -> Response:
+    """Of each connection, how many clients are known to have the flag's newest change."""
+    with reading() as session:
+        found = list_arrivals(session, path.key)
+    return answer({"items": [asdict(item) for item in found]})
 
 
 def _show_stale(item: Stale) -> dict[str, Any]:
@@ -105,5 +124,15 @@ def show_reference(row: CodeReferenceRow) -> dict[str, Any]:
         "branch": row.branch,
         "file": row.file,
         "line": row.line,
+        "scanned_at": row.scanned_at,
+    }
+
+
+def show_scan(row: CodeScanRow) -> dict[str, Any]:
+    """A scan as the API shows it; it may have found nothing."""
+    return {
+        "repository": row.repository,
+        "branch": row.branch,
+        "commit": row.commit or None,
         "scanned_at": row.scanned_at,
     }

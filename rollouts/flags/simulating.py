@@ -6,7 +6,7 @@ flag of its own that says yes to whom the part lets pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,28 +68,47 @@ class Simulated:
         }
 
 
+ARCHIVED = Simulated(None, "archived", "The flag is archived: no SDK is told of it.", None, ())
+
+
 def simulate(
     session: Session, key: str, environment: str, attributes: Json, *, now: datetime
 ) -> Simulated:
     """What a user with these attributes gets, and why. Raises NotFound and Invalid."""
-    flag = get_flag(session, key)
+    return simulate_many(session, [get_flag(session, key)], environment, attributes, now=now)[0]
+
+
+def simulate_many(
+    session: Session,
+    flags: Sequence[Flag],
+    environment: str,
+    attributes: Json,
+    *,
+    now: datetime,
+) -> list[Simulated]:
+    """What a user gets from each of these flags, and why. Raises NotFound and Invalid."""
     get_environment(session, environment)
     problem = attributes_problem(attributes)
     if problem is not None:
         raise Invalid(problem, faults=(Fault("attributes", problem),))
-    if flag.is_archived:
-        return Simulated(None, "archived", "The flag is archived: no SDK is told of it.", None, ())
     told = payload.build(store.list_live_flags(session), environment, list_groups(session), now)
-    probes = dict(_probes(flag, told["features"][key]))
-    program = Program({**told["features"], **probes}, told["savedGroups"], {})
-    return _told(flag, environment, program.start(User(attributes)), now)
+    features = told["features"]
+    probes = dict(
+        probe for flag in flags if flag.key in features for probe in _probes(flag, features)
+    )
+    program = Program({**features, **probes}, told["savedGroups"], {})
+    evaluation = program.start(User(attributes))
+    return [
+        _told(flag, environment, evaluation, now) if flag.key in features else ARCHIVED
+        for flag in flags
+    ]
 
 
 def _told(flag: Flag, environment: str, evaluation: Evaluation, now: datetime) -> Simulated:
     result = evaluation.result(flag.key)
     state = flag.state(environment)
     rules = tuple(
-        _rule_told(rule, result, evaluation, state.is_enabled, now) for rule in state.rules
+        _rule_told(flag, rule, result, evaluation, state.is_enabled, now) for rule in state.rules
     )
     arm = result.experiment_result
     why = _why(result, rules, state.is_enabled)
@@ -110,20 +129,20 @@ def _why(result: Result, rules: tuple[RuleTold, ...], is_enabled: bool) -> str:
 # The parts of a rule as flags that only ask
 
 
-def _probes(flag: Flag, feature: Json) -> Iterator[tuple[str, Json]]:
-    for rule in feature.get("rules", ()):
+def _probes(flag: Flag, features: Json) -> Iterator[tuple[str, Json]]:
+    for rule in features[flag.key].get("rules", ()):
         own = {"seed": flag.key, **rule} if "force" in rule else rule
         for part in ("condition", "parentConditions", "filters", "namespace"):
             if rule.get(part):
-                yield _name(rule["id"], part), _asking(_part(rule, part))
+                yield _name(flag.key, rule["id"], part), _asking(_part(rule, part))
         share = {
             name: own[name]
             for name in ("coverage", "range", "seed", "hashAttribute", "hashVersion")
             if name in own
         }
         if "force" in rule and ("coverage" in rule or "range" in rule):
-            yield _name(rule["id"], "share"), _asking(share)
-        yield _name(rule["id"], "whole"), {"defaultValue": NO, "rules": [own]}
+            yield _name(flag.key, rule["id"], "share"), _asking(share)
+        yield _name(flag.key, rule["id"], "whole"), {"defaultValue": NO, "rules": [own]}
 
 
 def _part(rule: Json, part: str) -> Json:
@@ -139,8 +158,8 @@ def _asking(rule: Json) -> Json:
     return {"defaultValue": NO, "rules": [{**rule, **forced}]}
 
 
-def _name(rule_id: str, part: str) -> str:
-    return f"{PROBE}{part}{PROBE}{rule_id}"
+def _name(flag_key: str, rule_id: str, part: str) -> str:
+    return PROBE + PROBE.join((part, flag_key, rule_id))
 
 
 # What they answered
@@ -155,16 +174,16 @@ _PARTS = (
 
 
 def _rule_told(
-    rule: Rule, result: Result, evaluation: Evaluation, is_enabled: bool, now: datetime
+    flag: Flag, rule: Rule, result: Result, evaluation: Evaluation, is_enabled: bool, now: datetime
 ) -> RuleTold:
     reason = _not_served(rule, is_enabled, now)
     if reason is not None:
         return RuleTold(rule.id, rule.type, rule.description, False, False, reason)
-    whole = evaluation.result(_name(rule.id, "whole"))
+    whole = evaluation.result(_name(flag.key, rule.id, "whole"))
     gated = whole.source in (Source.PREREQUISITE, Source.CYCLIC_PREREQUISITE)
     matches = gated or whole.source in (Source.FORCE, Source.EXPERIMENT)
     decides = _decides(rule, whole, result)
-    why = _yes(rule, whole) if matches else _no(rule, evaluation)
+    why = _yes(rule, whole) if matches else _no(flag, rule, evaluation)
     return RuleTold(rule.id, rule.type, rule.description, matches, decides, why)
 
 
@@ -199,10 +218,10 @@ def _yes(rule: Rule, whole: Result) -> str:
     return "inside its share of units" if rule.type == "percentage" else "everything it asks holds"
 
 
-def _no(rule: Rule, evaluation: Evaluation) -> str:
+def _no(flag: Flag, rule: Rule, evaluation: Evaluation) -> str:
     """The first part that does not let the user pass, in the order SDKs ask."""
     for part, reason in _PARTS:
-        name = _name(rule.id, part)
+        name = _name(flag.key, rule.id, part)
         if name in evaluation.features and evaluation.result(name).value != YES:
             return reason
     unit = getattr(rule, "unit", None)

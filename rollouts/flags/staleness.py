@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -12,15 +12,16 @@ from sqlalchemy.orm import Session
 from rollouts.accounts.model import Actor
 from rollouts.audit import service as audit
 from rollouts.errors import Fault
-from rollouts.flags import propagation_store, reference_store
+from rollouts.flags import propagation_store, reference_store, store
 from rollouts.flags.changes import get_row, list_flags
 from rollouts.flags.checks import NAME_MAX, TEXT_MAX, refuse, text_faults
 from rollouts.flags.environments import list_environments
 from rollouts.flags.model import Flag, RolloutRule
 from rollouts.flags.reachable import values_in
-from rollouts.flags.reference_store import CodeReferenceRow
+from rollouts.flags.reference_store import CodeReferenceRow, CodeScanRow
 from rollouts.web import json_bytes
 
+COMMIT_MAX = 64  # characters: a SHA-256 in hexadecimal
 PERMANENT = "permanent"  # the tag of flags that are meant to stay, such as kill switches
 
 Code = Literal["one_value", "not_edited", "no_clients", "rollout_decided"]
@@ -50,19 +51,47 @@ def list_stale(session: Session, *, days: int, now: datetime) -> list[Stale]:
     Flags with the tag `permanent` are meant to stay and are never listed.
     """
     places = [row.key for row in list_environments(session)]
+    told = find_reasons(session, days=days, now=now)
+    mentions = references_by_key(session, [flag.key for flag, _ in told])
+    return [
+        Stale(flag, reasons, removal(flag, places, rows), rows)
+        for flag, reasons in told
+        for rows in [tuple(mentions.get(flag.key, ()))]
+    ]
+
+
+def find_reasons(
+    session: Session, *, days: int, now: datetime
+) -> list[tuple[Flag, tuple[Reason, ...]]]:
+    """The same flags with their reasons alone."""
+    places = [row.key for row in list_environments(session)]
     seen = propagation_store.clients_seen(session)
-    found = []
-    for flag in list_flags(session):
-        reasons = tuple(reasons_of(flag, places, seen, days, now))
-        if reasons and PERMANENT not in flag.tags:
-            rows = tuple(list_code_references(session, flag.key))
-            found.append(Stale(flag, reasons, _removal(flag, places, rows), rows))
+    told = (
+        (flag, tuple(reasons_of(flag, places, seen, days, now)))
+        for flag in list_flags(session)
+        if PERMANENT not in flag.tags
+    )
+    return [(flag, reasons) for flag, reasons in told if reasons]
+
+
+def references_by_key(session: Session, keys: Collection[str]) -> dict[str, list[CodeReferenceRow]]:
+    """Where scans found flags mentioned, by the flag's key."""
+    names = store.ids_of(session, keys)
+    found: dict[str, list[CodeReferenceRow]] = {}
+    for row in reference_store.list_references(session, names):
+        if row.flag_id in names:
+            found.setdefault(names[row.flag_id], []).append(row)
     return found
 
 
 def list_code_references(session: Session, key: str) -> list[CodeReferenceRow]:
     """Where scans found a flag mentioned. Raises NotFound."""
-    return reference_store.list_references(session, get_row(session, key).id)
+    return reference_store.list_references(session, [get_row(session, key).id])
+
+
+def list_code_scans(session: Session, key: str) -> list[CodeScanRow]:
+    """Which branches were looked through for a flag, and when. Raises NotFound."""
+    return reference_store.list_scans(session, get_row(session, key).id)
 
 
 def put_code_references(
@@ -72,13 +101,14 @@ def put_code_references(
     branch: str,
     found: Sequence[tuple[str, int]],
     *,
+    commit: str = "",
     actor: Actor,
     now: datetime,
 ) -> list[CodeReferenceRow]:
     """Keep where a scan of one branch found a flag; all that is known of it. Raises NotFound."""
     row = get_row(session, key)
-    refuse("The references", _text_faults(repository, branch, found))
-    held = reference_store.list_references(session, row.id)
+    refuse("The references", _text_faults(repository, branch, commit, found))
+    held = reference_store.list_references(session, [row.id])
     before = [r for r in held if (r.repository, r.branch) == (repository, branch)]
     if sorted((r.file, r.line) for r in before) != sorted(found):
         reference_store.replace_references(session, row.id, repository, branch, found, now)
@@ -92,12 +122,16 @@ def put_code_references(
             after={"repository": repository, "branch": branch, "lines": len(found)},
             now=now,
         )
-    return reference_store.list_references(session, row.id)
+    reference_store.save_scan(session, row.id, repository, branch, commit, now)
+    return reference_store.list_references(session, [row.id])
 
 
-def _text_faults(repository: str, branch: str, found: Sequence[tuple[str, int]]) -> Iterator[Fault]:
+def _text_faults(
+    repository: str, branch: str, commit: str, found: Sequence[tuple[str, int]]
+) -> Iterator[Fault]:
     yield from text_faults(repository, "repository", NAME_MAX)
     yield from text_faults(branch, "branch", NAME_MAX)
+    yield from text_faults(commit, "commit", COMMIT_MAX)
     for index, (file, _) in enumerate(found):
         yield from text_faults(file, f"references.{index}.file", TEXT_MAX)
 
@@ -151,7 +185,7 @@ def only_value(flag: Flag, places: Sequence[str]) -> str | None:
     return values.pop() if len(values) == 1 else None
 
 
-def _removal(flag: Flag, places: Sequence[str], rows: Sequence[CodeReferenceRow]) -> str:
+def removal(flag: Flag, places: Sequence[str], rows: Sequence[CodeReferenceRow]) -> str:
     """What to do about a flag, in a sentence."""
     decided = {
         _json(rule.arm(rule.decided).value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, make_response, redirect, render_template, request, url_for
+from flask import Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from rollouts.accounts.model import Role
@@ -19,6 +19,8 @@ from rollouts.reports.editor.form import Form, form_of, form_sent
 from rollouts.reports.editor.reading import beside
 from rollouts.reports.editor.service import Tried
 from rollouts.reports.editor.texts import OPERATORS
+from rollouts.reports.flag_pages import SAY_WHY, changed
+from rollouts.reports.flagging.users import LONGEST, Misread, users_of
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading, runtime, transaction
 
@@ -67,15 +69,31 @@ def _review(flag: Flag, form: Form, wrong: str = "") -> Response:
         return _clash(flag, form)
     if tried.review is None:
         return _form(flag, form, tried.faults, status=422)
+    users, misread = asked_users()
     page = render_template(
-        "reports/rules_review.html", flag=flag, form=form, review=tried.review, wrong=wrong
+        "reports/rules_review.html",
+        flag=flag,
+        form=form,
+        review=tried.review,
+        effects=service.effects_of(runtime().db, flag, tried, users, now()),
+        users=request.form.get("users", ""),
+        misread=misread,
+        wrong=wrong,
     )
-    return make_response(page, 422 if wrong else 200)
+    return make_response(page, 422 if wrong or misread else 200)
+
+
+def asked_users() -> tuple[list[dict[str, Any]], Misread | None]:
+    """The users that somebody gave to try a change on, or where their list cannot be read."""
+    try:
+        return users_of(request.form.get("users", "")[:LONGEST]), None
+    except Misread as wrong:
+        return [], wrong
 
 
 def _save(flag: Flag, form: Form) -> ResponseReturnValue:
     if not form.reason.strip():
-        return _review(flag, form, "Say why: the reason stands in the history and the audit.")
+        return _review(flag, form, SAY_WHY)
     tried = _try(flag, form)
     if tried.is_stale:
         return _clash(flag, form)
@@ -88,7 +106,7 @@ def _save(flag: Flag, form: Form) -> ResponseReturnValue:
         with reading() as session:
             flag = flags.get_flag(session, flag.key)
         return _clash(flag, form)
-    return _changed(flag.key)
+    return changed(flag.key)
 
 
 def _clash(flag: Flag, form: Form) -> Response:
@@ -149,7 +167,7 @@ def restore_revision(key: str, number: int) -> ResponseReturnValue:
     """Make a new revision with the rules of an earlier one; rules of rollouts stay."""
     reason = request.form.get("reason", "").strip()
     if not reason:
-        page = _restore(key, number, "Say why: the reason stands in the history and the audit.")
+        page = _restore(key, number, SAY_WHY)
         return make_response(page, 422)
     read = form_sent(request.form).revision
     try:
@@ -166,18 +184,16 @@ def restore_revision(key: str, number: int) -> ResponseReturnValue:
     except StaleEdit:
         page = _restore(key, number, "It was changed since you read this. Look again, then send.")
         return make_response(page, 412)
-    return _changed(key)
+    return changed(key)
 
 
 def _restore(key: str, number: int, wrong: str = "") -> str:
     with reading() as session:
         flag = flags.get_flag(session, key)
         row = flags.get_flag_revision(session, key, number)
-    found = service.try_revert(runtime().db, flag, number, current_actor(), now())
-    held: dict[str, Any] = {"flag": flag, "row": row, "review": found, "wrong": wrong}
+    db, actor = runtime().db, current_actor()
+    tried = service.try_revert(db, flag, number, actor, now())
+    effects = service.effects_of(db, flag, tried, (), now())
+    held: dict[str, Any] = {"flag": flag, "row": row, "review": tried.review, "wrong": wrong}
+    held |= {"effects": effects}
     return render_template("reports/revision.html", **held, reason=request.form.get("reason", ""))
-
-
-def _changed(key: str) -> ResponseReturnValue:
-    runtime().delivery.refresh()  # so that clients hear of it before this answer is read
-    return redirect(url_for("reports.flag", key=key), 303)

@@ -12,6 +12,7 @@ from rollouts.reports import (
     asked,
     catalogue_pages,
     deed_pages,
+    flag_pages,
     forecasts,
     home,
     method_pages,
@@ -20,7 +21,10 @@ from rollouts.reports import (
     service,
 )
 from rollouts.reports import editor_pages as editor_pages
+from rollouts.reports import group_pages as group_pages
 from rollouts.reports import setup_pages as setup_pages
+from rollouts.reports import upkeep_pages as upkeep_pages
+from rollouts.reports import who_pages as who_pages
 from rollouts.reports.blueprint import bp
 from rollouts.reports.home import Wanted
 from rollouts.reports.tables import to_csv
@@ -28,7 +32,15 @@ from rollouts.web import json_bytes
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading, runtime
 
-__all__ = ["bp", "catalogue_pages", "deed_pages", "editor_pages", "method_pages", "past_pages"]
+__all__ = [
+    "bp",
+    "catalogue_pages",
+    "deed_pages",
+    "editor_pages",
+    "flag_pages",
+    "method_pages",
+    "past_pages",
+]
 LOOKS_A_PAGE = 25
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from rollouts.flags.cautions import Caution, cautions
 from rollouts.flags.differences import Difference, differences
 from rollouts.flags.evaluation.disagreements import sdk_disagreements
 from rollouts.flags.model import Flag, FlagState, RolloutRule, Rule
@@ -34,7 +36,7 @@ class Review:
         return not self.places
 
 
-def review(before: Flag, after: Flag, environments: Sequence[str]) -> Review:
+def review(before: Flag, after: Flag, environments: Sequence[str], now: datetime) -> Review:
     """The difference between two states of a flag."""
     lines: list[Line] = []
     for environment in environments:
@@ -42,10 +44,15 @@ def review(before: Flag, after: Flag, environments: Sequence[str]) -> Review:
         if told[0] != told[1]:
             lines += [("at", environment), *_compared(*told)]
     found = differences(dump_flag(before), dump_flag(after))
+    served = cautions(after, now)
     warnings = [
         warning
         for environment in environments
-        for warning in _warnings(before.state(environment), after.state(environment))
+        for warning in _warnings(
+            before.state(environment),
+            after.state(environment),
+            [item for item in served if item.environment == environment],
+        )
     ]
     return Review(tuple(lines), tuple(found), tuple(dict.fromkeys(warnings)))
 
@@ -76,7 +83,9 @@ def _rule(rule: Rule) -> str:
     return f"{off}{name + ': ' if name else ''}{words.asks} → {words.serves}"
 
 
-def _warnings(before: FlagState, after: FlagState) -> list[tuple[str, str]]:
+def _warnings(
+    before: FlagState, after: FlagState, served: Sequence[Caution]
+) -> list[tuple[str, str]]:
     held = {rule.id: rule for rule in before.rules}
     found: list[tuple[str, str]] = []
     for place, rule in enumerate(after.rules):
@@ -87,7 +96,9 @@ def _warnings(before: FlagState, after: FlagState) -> list[tuple[str, str]]:
         found += [(f"Rule {place + 1} stands above the live rollout {n}", LEAVE) for n in newly]
         if not is_old:
             disagree = f"Languages disagree on rule {place + 1}"
-            found += [(disagree, text) for text in sdk_disagreements(rule.condition or {})]
+            texts = [item.text for item in served if item.rule == rule.id]
+            texts += sdk_disagreements(rule.condition or {})  # also of rules that wait
+            found += [(disagree, text) for text in dict.fromkeys(texts)]
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from rollouts.reports.editor.form import Form, form_of
 from rollouts.reports.editor.merging import Merged, merge
 from rollouts.reports.editor.reading import state_of
 from rollouts.reports.editor.review import Review, review
+from rollouts.reports.flagging.effects import Effect, get_effects
 
 if TYPE_CHECKING:
     from rollouts.flags.store import RevisionRow
@@ -30,6 +31,7 @@ class Tried:
 
     state: FlagState | None = None
     review: Review | None = None
+    after: Flag | None = None
     faults: tuple[Fault, ...] = ()
     is_stale: bool = False
 
@@ -53,7 +55,7 @@ def attempt(db: Database, flag: Flag, form: Form, actor: Actor, now: datetime) -
         return Tried(state, faults=wrong.faults or (Fault("form", wrong.detail),))
     except Conflict as wrong:
         return Tried(state, faults=(Fault("form", wrong.detail),))
-    return Tried(state, review(flag, after, [form.environment]))
+    return Tried(state, review(flag, after, [form.environment], now), after)
 
 
 def save(
@@ -118,11 +120,40 @@ def merged_form(flag: Flag, form: Form, held: Clash) -> Form:
     return whole
 
 
-def try_revert(db: Database, flag: Flag, number: int, actor: Actor, now: datetime) -> Review:
+def try_revert(db: Database, flag: Flag, number: int, actor: Actor, now: datetime) -> Tried:
     """What going back to a revision would change, in every environment. Raises NotFound."""
 
     def change(session: Session) -> Flag:
         return flags.revert(session, flag.key, number, actor=actor, now=now)
 
+    return _everywhere(db, flag, change, now)
+
+
+def try_details(
+    db: Database, flag: Flag, fields: Mapping[str, Any], actor: Actor, now: datetime
+) -> Tried:
+    """What other details would change, in every environment. Raises Invalid."""
+
+    def change(session: Session) -> Flag:
+        return flags.edit_flag(session, flag.key, fields, actor=actor, now=now)
+
+    return _everywhere(db, flag, change, now)
+
+
+def _everywhere(
+    db: Database, flag: Flag, change: Callable[[Session], Flag], now: datetime
+) -> Tried:
     after = _undone(db, change)
-    return review(flag, after, sorted({*flag.states, *after.states}))
+    environments = sorted({*flag.states, *after.states})
+    return Tried(review=review(flag, after, environments, now), after=after)
+
+
+def effects_of(
+    db: Database, flag: Flag, tried: Tried, users: Sequence[dict[str, Any]], now: datetime
+) -> tuple[Effect, ...]:
+    """Whose answers the edit changes: of these users, or of made-up ones if there are none."""
+    if tried.after is None:
+        return ()
+    environments = sorted({*flag.states, *tried.after.states})
+    with db.reading() as session:
+        return get_effects(session, flag, tried.after, environments, users, now=now)

@@ -1,0 +1,1 @@
+"""What the pages of flags, saved groups and their upkeep show."""
