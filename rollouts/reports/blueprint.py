@@ -6,7 +6,9 @@ from typing import Any
 
 from flask import Blueprint
 
+from rollouts.accounts.model import Role
 from rollouts.reports import advice, beside, rule_words, segments, words
+from rollouts.web.context import current_actor
 
 bp = Blueprint("reports", __name__, template_folder="templates")
 
@@ -26,6 +28,7 @@ def _words() -> dict[str, Any]:
         "grade_of": advice.grade_of,
         "advice_of": advice.advice_of,
         "odds": advice.odds,
+        "is_editor": lambda: current_actor().role.includes(Role.EDITOR),
     }
 
 

@@ -12,6 +12,7 @@ from rollouts.flags.model import (
     Flag,
     ForceRule,
     GateRule,
+    GroupTest,
     PercentageRule,
     RolloutRule,
     Rule,
@@ -116,7 +117,7 @@ def _comparison(name: str, operator: str, operand: Any) -> str:
 def rule_words(rule: Rule) -> RuleWords:
     """One rule in words."""
     asks = [condition(rule.condition)] if rule.condition else []
-    asks += [f"in {test.match} of {', '.join(test.groups)}" for test in rule.saved_groups]
+    asks += [_grouped(test) for test in rule.saved_groups]
     asks += [f"flag {item.flag}: {condition(item.condition)}" for item in rule.prerequisites]
     if rule.schedule is not None:
         asks.append(_scheduled(rule.schedule.starts_at, rule.schedule.ends_at))
@@ -127,6 +128,12 @@ def rule_words(rule: Rule) -> RuleWords:
         rollout=rule.rollout if isinstance(rule, RolloutRule) else "",
         is_on=rule.is_enabled,
     )
+
+
+def _grouped(test: GroupTest) -> str:
+    if len(test.groups) == 1:
+        return f"{'not ' if test.match == 'none' else ''}in group {test.groups[0]}"
+    return f"in {test.match} of {', '.join(test.groups)}"
 
 
 def _scheduled(starts: Any, ends: Any) -> str:

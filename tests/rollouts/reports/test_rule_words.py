@@ -95,7 +95,7 @@ def test_all_that_a_rule_asks_is_said():
     )
 
     assert rule_words(rule).asks == (
-        "country is GB; in any of staff; flag basket: value is true; from 14 May 09:00 UTC"
+        "country is GB; in group staff; flag basket: value is true; from 14 May 09:00 UTC"
     )
 
 
