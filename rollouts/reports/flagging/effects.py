@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
+from analysis.proportion import wilson
 from rollouts.flags import payload
 from rollouts.flags.impact import Compared, Impact, is_told_by_ids, made_up_users, measure
 from rollouts.flags.model import Flag
@@ -48,6 +49,12 @@ class Effect:
         """The users, in words."""
         n = say.count(self.impact.n_users)
         return f"ids 1 to {n}" if self.is_made_up else f"the {n} users you gave"
+
+    @property
+    def interval(self) -> str:
+        """In which share of real ids the answer would change, where ids alone decide."""
+        limits = wilson(self.impact.n_changed, self.impact.n_users)
+        return f"between {say.exact_share(limits.low)} and {say.exact_share(limits.high)}"
 
 
 def get_effects(

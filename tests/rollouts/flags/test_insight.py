@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from rollouts.db import Database
 from rollouts.flags import propagation_store, service, simulating, staleness
+from rollouts.flags.code_scan import branch_of, commit_of
 from rollouts.flags.evaluation.program import compile_payload
 from rollouts.flags.evaluation.results import User
 from rollouts.flags.model import (
@@ -275,10 +277,48 @@ def test_a_scan_replaces_what_the_one_before_told_of_its_branch(api: Caller):
     assert api.get("/flags/f")["revision"] == 1
 
 
+def test_a_scan_is_remembered_even_if_it_found_nothing(api: Caller):
+    """With its commit; the newest of each branch."""
+    api.post("/flags", {"key": "f"})
+    path = "/flags/f/code-references"
+    told = api.post(path, {"repository": "shop", "commit": "a" * 40, "references": []})
+    api.post(path, {"repository": "shop", "references": []})
+
+    assert told["code_references"] == []
+    assert [scan["commit"] for scan in told["code_scans"]] == ["a" * 40]
+    (scan,) = api.get("/flags/f")["code_scans"]
+    assert (scan["repository"], scan["branch"], scan["commit"]) == ("shop", "main", None)
+
+
+def test_the_commit_is_read_from_the_files_of_git(tmp_path: Path):
+    """From a branch, a packed branch, a detached head, a worktree; else it is not told."""
+    git = tmp_path / "shop" / ".git"
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert commit_of(tmp_path / "shop") == ""
+    (git / "packed-refs").write_text(f"# pack-refs\n{'b' * 40} refs/heads/main\n")
+    assert commit_of(tmp_path / "shop") == "b" * 40
+    (git / "refs" / "heads" / "main").write_text("c" * 40 + "\n")
+    assert commit_of(tmp_path / "shop" / ".git") == "c" * 40
+    own = git / "worktrees" / "w"
+    own.mkdir(parents=True)
+    (own / "HEAD").write_text("ref: refs/heads/main\n")
+    (own / "commondir").write_text("../..\n")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / ".git").write_text(f"gitdir: {own}\n")
+    assert (commit_of(tmp_path / "tree"), branch_of(tmp_path / "tree")) == ("c" * 40, "main")
+    (git / "HEAD").write_text("d" * 40)
+    assert commit_of(tmp_path / "shop") == "d" * 40
+    (git / "HEAD").write_text("ref: refs/heads/../../HEAD")
+    assert commit_of(tmp_path / "shop") == ""
+    assert commit_of(tmp_path) == ""
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"repository": "", "references": []},
+        {"repository": "a", "commit": "x" * 65, "references": []},
         {"repository": "a", "references": [{"file": "a", "line": 0}]},
         {"repository": "a", "references": [{"file": "a\0", "line": 1}]},
         {"repository": "a", "references": [{"file": "a", "line": 1}] * 1_001},
