@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -164,12 +164,13 @@ def find_flag_row(session: Session, key: str) -> FlagRow | None:
     return session.scalar(select(FlagRow).where(FlagRow.key == key))
 
 
-def ids_of(session: Session, keys: Collection[str]) -> dict[int, str]:
+def ids_of(session: Session, keys: Iterable[str]) -> dict[int, str]:
     """Keys of flags by their ids."""
-    query = select(FlagRow.id, FlagRow.key)
-    if len(keys) < 500:
-        query = query.where(FlagRow.key.in_(keys))
-    return {row[0]: row[1] for row in session.execute(query) if row[1] in keys}
+    found: dict[int, str] = {}
+    for some in batched(keys, MOST_NAMED):
+        query = select(FlagRow.id, FlagRow.key).where(FlagRow.key.in_(some))
+        found |= {row[0]: row[1] for row in session.execute(query)}
+    return found
 
 
 def list_flag_rows(
