@@ -102,6 +102,7 @@ class FlagText(_Closed):
     default: JsonValue = False
     off: JsonValue = None
     json_schema: dict[str, JsonValue] | None = Field(None, alias="schema")
+    metadata: dict[str, JsonValue] | None = None
     archived: bool = False
     environments: dict[str, StateText] = Field(default_factory=dict)
 
@@ -208,6 +209,7 @@ def _flag(key: str, said: FlagText, held: Flag | None, places: Iterable[str]) ->
         owner=said.owner,
         tags=tuple(said.tags),
         schema=said.json_schema,
+        metadata=said.metadata,
         is_archived=said.archived,
         states={**usual, **own},
     )

@@ -97,6 +97,10 @@ class FlagBody(Body):
         None, alias="schema", description="JSON Schema that every value must meet."
     )
 
+    metadata: dict[str, JsonValue] | None = Field(
+        None, description="Told to SDKs beside the flag, such as projects; decides nothing."
+    )
+
     @property
     def given_off(self) -> Given | None:
         """The off value, if there is one."""
@@ -125,6 +129,7 @@ class NewFlagBody(FlagBody):
             owner=self.owner,
             tags=tuple(self.tags),
             schema=self.json_schema,
+            metadata=self.metadata,
             states={key: state.to_domain() for key, state in self.environments.items()},
         )
 
@@ -144,6 +149,7 @@ class EditFlagBody(FlagBody):
             "default": self.default,
             "off": self.given_off,
             "schema": self.json_schema,
+            "metadata": self.metadata,
         }
         given = {"schema" if name == "json_schema" else name for name in self.model_fields_set}
         return {name: value for name, value in fields.items() if name in given}
@@ -195,9 +201,21 @@ class OptionsBody(Body):
         description="Evaluation here, remote or by OFREP, remembers each unit's variations.",
     )
 
+    experiments: bool = Field(
+        True, description="Experiments of a visual editor and redirects, which run in pages."
+    )
+    metadata: bool = Field(True, description="What flags say of themselves, such as projects.")
+
     def to_domain(self) -> Options:
         """The options this body describes."""
-        return Options(self.saved_groups, self.rule_ids, self.names, self.sticky)
+        return Options(
+            self.saved_groups,
+            self.rule_ids,
+            self.names,
+            self.sticky,
+            self.experiments,
+            self.metadata,
+        )
 
 
 class NewConnectionBody(Body):

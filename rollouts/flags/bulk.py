@@ -22,9 +22,9 @@ from rollouts.flags.revisions import show_difference
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is changed in one flag or saved group."""
+    """What is changed in one flag, saved group or environment."""
 
-    kind: Literal["flag", "saved group"]
+    kind: Literal["flag", "saved group", "environment"]
     key: str
     is_new: bool
     differences: tuple[Difference, ...]

@@ -27,7 +27,7 @@ from rollouts.flags.model import (
     RuleBase,
     Schedule,
 )
-from rollouts.flags.value_checks import Values
+from rollouts.flags.value_checks import Values, json_problem
 
 RULES_MAX = 100
 ARMS_MAX = 50
@@ -59,6 +59,9 @@ def flag_faults(flag: Flag) -> Faults:
     yield from values.faults(flag.default, "default")
     if flag.off is not None:
         yield from values.faults(flag.off.value, "off")
+    problem = None if flag.metadata is None else json_problem(dict(flag.metadata))
+    if problem is not None:
+        yield Fault("metadata", problem)
     for environment in flag.states:
         yield from _state_faults(flag, environment, values)
 
@@ -116,7 +119,7 @@ def _schedule_faults(schedule: Schedule, where: str) -> Faults:
 
 def _namespace_faults(namespace: Namespace, where: str) -> Faults:
     yield from _hash_faults(namespace.unit, namespace.hash_version, where)
-    yield from _text_needed(namespace.seed, f"{where}.seed")
+    yield from text_faults(namespace.seed, f"{where}.seed", NAME_MAX)
     yield from _range_faults(namespace.ranges, f"{where}.ranges")
 
 
@@ -130,13 +133,14 @@ def _percentage_faults(rule: PercentageRule, values: Values, where: str) -> Faul
 
 
 def _experiment_faults(rule: ExperimentRule, values: Values, where: str) -> Faults:
-    yield from arm_faults(rule.variations, values, f"{where}.variations")
+    yield from arm_faults(rule.variations, values, f"{where}.variations", any_key=True)
     yield from _share_faults(rule.coverage, f"{where}.coverage")
     yield from _hash_faults(rule.unit, rule.hash_version, where)
-    for name, text in (("key", rule.key), ("name", rule.name), ("seed", rule.seed)):
+    texts = ("key", "name", "seed", "phase", "bandit")
+    for name, text in ((name, getattr(rule, name)) for name in texts):
         yield from text_faults(text, f"{where}.{name}", NAME_MAX)
     if rule.layer is not None:
-        yield from _text_needed(rule.layer[0], f"{where}.layer.0")
+        yield from text_faults(rule.layer[0], f"{where}.layer.0", NAME_MAX)
         yield from _range_faults([rule.layer[1:]], f"{where}.layer")
         if rule.namespaces:
             yield Fault(f"{where}.layer", "is ignored beside namespaces: take one of the two")
@@ -165,12 +169,15 @@ def rollout_faults(rule: RolloutRule, values: Values, where: str) -> Faults:
             yield Fault(f"{where}.{name}", f"{key!r} is none of the variations {keys}")
 
 
-def arm_faults(arms: Sequence[Arm], values: Values, where: str) -> Faults:
-    """What is wrong with the variations: their number, keys, values and shares."""
+def arm_faults(arms: Sequence[Arm], values: Values, where: str, *, any_key: bool = False) -> Faults:
+    """What is wrong with the variations: their number, keys, values and shares.
+
+    any_key: a key may be any text, as in GrowthBook.
+    """
     if not 2 <= len(arms) <= ARMS_MAX:
         yield Fault(where, f"between 2 and {ARMS_MAX} variations are needed, not {len(arms)}")
     for index, arm in enumerate(arms):
-        yield from key_faults(arm.key, f"{where}.{index}.key")
+        yield from (_text_needed if any_key else key_faults)(arm.key, f"{where}.{index}.key")
         yield from text_faults(arm.name, f"{where}.{index}.name", NAME_MAX)
         yield from values.faults(arm.value, f"{where}.{index}.value")
         yield from _share_faults(arm.share, f"{where}.{index}.share")

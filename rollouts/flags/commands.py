@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import rich_click as click
 from pydantic import ValidationError
 from rich.table import Table
+from sqlalchemy.orm import Session
 
 from rollouts.accounts.model import OPERATOR
 from rollouts.console import OpenParts, out, say
 from rollouts.errors import Fault, Invalid, Malformed
 from rollouts.flags import as_code, service
-from rollouts.flags.importing import OnConflict, check_sections, import_growthbook
+from rollouts.flags.bulk import Change
+from rollouts.flags.carrying import OnConflict
+from rollouts.flags.importing import check_sections, import_growthbook
 from rollouts.flags.model import FlagState
 from rollouts.flags.planning import carry_out, plan, show
 from rollouts.flags.rule_json import dump_flag, load_rules
@@ -218,25 +222,32 @@ def apply_flags(parts_of: OpenParts, file: TextIO, reason: str, yes: bool) -> No
 def import_flags(
     parts_of: OpenParts, file: TextIO, environment: str, on_conflict: str, yes: bool
 ) -> None:
-    """Make flags of a GrowthBook payload, as its `/api/features/<clientKey>` answers it."""
+    """Make flags of a GrowthBook payload, as its `/api/features/<clientKey>` answers it.
+
+    Notes name what is left out since it decides nothing, and what is made since it is referred to.
+    """
     payload = _read_json(file)
     if not isinstance(payload, dict) or not isinstance(payload.get("features"), dict):
         raise Invalid("This is no GrowthBook payload: it has no object `features`.")
     check_sections(payload)
-    with parts_of() as parts:
-        carry_out(
-            parts,
-            lambda session, now: (
-                import_growthbook(
-                    session,
-                    environment,
-                    payload["features"],
-                    payload.get("savedGroups") or {},
-                    on_conflict=OnConflict(on_conflict),
-                    actor=OPERATOR,
-                    now=now,
-                    reason="imported from GrowthBook",
-                ).changes
-            ),
-            is_asked=not yes,
+    told: list[str] = []
+
+    def work(session: Session, now: datetime) -> list[Change]:
+        done = import_growthbook(
+            session,
+            environment,
+            payload["features"],
+            payload.get("savedGroups") or {},
+            on_conflict=OnConflict(on_conflict),
+            actor=OPERATOR,
+            now=now,
+            reason="imported from GrowthBook",
+            sections=payload,
         )
+        for note in () if told else done.notes:
+            say(f"Note: {note}")
+        told.extend(done.notes)
+        return done.changes
+
+    with parts_of() as parts:
+        carry_out(parts, work, is_asked=not yes)

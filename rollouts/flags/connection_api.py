@@ -152,6 +152,8 @@ def _shown(row: ConnectionRow, environment: EnvironmentRow) -> dict[str, Any]:
             "rule_ids": options.with_rule_ids,
             "names": options.with_names,
             "sticky": options.is_sticky,
+            "experiments": options.with_experiments,
+            "metadata": options.with_metadata,
         },
         "created_at": row.created_at,
     }

@@ -37,6 +37,8 @@ class EnvironmentRow(Base):
     digest: Mapped[str] = mapped_column(String(64), default="")
     updated_at: Mapped[datetime]
     next_change_at: Mapped[datetime | None] = mapped_column(index=True)
+    # Sections of payloads that were imported and are passed on as they are, by their name.
+    carried: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     created_at: Mapped[datetime]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response
 from pydantic import Field, JsonValue
 
 from rollouts.accounts.model import Role
 from rollouts.flags.blueprint import ENVIRONMENTS, bp
 from rollouts.flags.bodies import Body, KeyPath, PreviewQuery, answer
+from rollouts.flags.carrying import OnConflict
 from rollouts.flags.changing import changing, previewing
-from rollouts.flags.importing import OnConflict, check_sections, import_growthbook
+from rollouts.flags.importing import import_growthbook
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now
 
@@ -31,12 +34,17 @@ class PayloadBody(Body):
         None, description="Saved groups, in either form."
     )
     dateUpdated: str | None = None  # noqa: N815
-    experiments: list[JsonValue] | None = Field(None, description="Must be empty.")
-    contextualBandits: JsonValue = Field(None, description="Must be empty.")  # noqa: N815
+    experiments: list[JsonValue] | None = Field(
+        None, description="Of its visual editor and redirects: passed on as they are, by an admin."
+    )
+    contextualBandits: dict[str, JsonValue] | None = Field(  # noqa: N815
+        None, description="Weights by context: passed on as they are."
+    )
 
-    def check(self) -> None:
-        """Refuse what no flag can hold."""
-        check_sections(self.model_dump(include={"experiments", "contextualBandits"}))
+    @property
+    def sections(self) -> dict[str, Any]:
+        """What no flag holds and is passed on."""
+        return {"experiments": self.experiments, "contextualBandits": self.contextualBandits}
 
 
 @bp.post("/environments/<key>/import/growthbook", summary="Import flags", tags=[ENVIRONMENTS])
@@ -44,10 +52,10 @@ class PayloadBody(Body):
 def import_payload(path: KeyPath, query: ImportQuery, body: PayloadBody) -> Response:
     """Make flags of an SDK payload of GrowthBook, all or none.
 
-    What is served afterwards means the same to every SDK; what cannot be kept is refused by its
-    name. Flags that are new are switched off in the other environments.
+    What is served afterwards means the same to every SDK: the notes name what was left out since
+    it decides nothing, and what was made since it is referred to. What cannot be kept is refused
+    by its name. Flags that are new are switched off in the other environments.
     """
-    body.check()
     with (previewing if query.preview else changing)() as session:
         done = import_growthbook(
             session,
@@ -58,5 +66,6 @@ def import_payload(path: KeyPath, query: ImportQuery, body: PayloadBody) -> Resp
             actor=current_actor(),
             now=now(),
             reason="imported from GrowthBook",
+            sections=body.sections,
         )
     return answer(done.to_json())

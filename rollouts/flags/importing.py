@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,19 +13,13 @@ from rollouts.accounts.model import Actor
 from rollouts.errors import Conflict, Fault, Invalid
 from rollouts.flags import environment_store
 from rollouts.flags.bulk import Change, change_all, in_environment
+from rollouts.flags.carrying import OnConflict, carry
 from rollouts.flags.changes import list_flags
 from rollouts.flags.environments import get_environment
 from rollouts.flags.groups import list_groups
 from rollouts.flags.growthbook import kind_of, read_payload, values_of
 from rollouts.flags.model import Flag, FlagKind, FlagState, Given, RolloutRule, SavedGroup
 from rollouts.flags.value_checks import kind_problem
-
-
-class OnConflict(StrEnum):
-    """What becomes of flags and saved groups that are here already and say something else."""
-
-    REFUSE = "refuse"
-    REPLACE = "replace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +49,39 @@ def import_growthbook(
     actor: Actor,
     now: datetime,
     reason: str = "",
+    sections: Mapping[str, Any] | None = None,
 ) -> Imported:
     """Make flags of a payload, on in this environment only unless they were here before.
 
-    Raises Invalid naming what cannot be kept, Conflict naming what is here already.
+    sections: `experiments` and `contextualBandits`, where the payload has them.
+    Raises Invalid naming what cannot be kept, Conflict naming what is here already, NotAllowed
+    where experiments that run in pages are brought by somebody who is no administrator.
     """
-    get_environment(session, environment)
+    place = get_environment(session, environment)
     environment_store.lock_environments(session)
-    read = read_payload(features, saved_groups, environment)
+    read = read_payload(features, saved_groups, environment, sections)
     held = {flag.key: flag for flag in list_flags(session, with_archived=True)}
     held_groups = {group.key: group for group in list_groups(session)}
     flags = [_merged(flag, held.get(flag.key), environment) for flag in read.flags]
     groups = [_merged_group(group, held_groups.get(group.key)) for group in read.groups]
     _refuse_conflicts(flags, held, groups, held_groups, environment, on_conflict)
-    done = change_all(
+    done = carry(session, place, read.carried, on_conflict, actor=actor, now=now, reason=reason)
+    n_carried = len(done)
+    done += change_all(
         session, flags, groups, action="flag.imported", actor=actor, now=now, reason=reason
     )
-    return Imported(done, read.notes, len(flags) + len(groups) - len(done))
+    return Imported(done, read.notes, len(flags) + len(groups) + n_carried - len(done))
 
 
 def check_sections(payload: Mapping[str, Any]) -> None:
-    """Refuse parts of a payload that are no flags and no saved groups."""
-    found = tuple(
-        Fault(name, "cannot be kept: take it out first")
-        for name in ("experiments", "contextualBandits", "encryptedFeatures")
-        if payload.get(name)
-    )
+    """Refuse what cannot be read: whoever exports it has the key."""
+    found = tuple(Fault(name, "is encrypted") for name in payload if name.startswith("encrypted"))
     if found:
-        raise Invalid(f"The payload's {found[0].where} cannot be kept.", faults=found)
+        raise Invalid(
+            f"The payload's {found[0].where} is encrypted: take that of a plain connection, or"
+            " decrypt it first.",
+            faults=found,
+        )
 
 
 def _merged(read: Flag, held: Flag | None, environment: str) -> Flag:
@@ -93,6 +91,8 @@ def _merged(read: Flag, held: Flag | None, environment: str) -> Flag:
     state = read.state(environment)
     own = None if _is_same(held.default, read.default) else Given(read.default)
     values = [read.default, *values_of(state.rules)]
+    if read.metadata is not None:
+        held = replace(held, metadata=read.metadata)
     is_fitting = all(kind_problem(held.kind, value) is None for value in values)
     merged = in_environment(held, environment, FlagState(True, own, state.rules))
     return merged if is_fitting else replace(merged, kind=_common_kind(held, values))

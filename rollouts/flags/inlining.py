@@ -56,8 +56,29 @@ class Inliner:
         spelt: Condition = self.spell_out(group["condition"], depth + 1)
         return spelt
 
-    def needed_by(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        """The groups that features refer to, and those that these refer to in turn."""
+    def spell_out_carried(self, carried: Mapping[str, Any]) -> dict[str, Any]:
+        """Sections that were imported, the conditions in them without references."""
+        return {
+            name: [self._with_conditions(item) for item in section]
+            if isinstance(section, list)
+            else {key: self._bandit(item) for key, item in section.items()}
+            for name, section in carried.items()
+        }
+
+    def _bandit(self, bandit: dict[str, Any]) -> dict[str, Any]:
+        contexts = bandit.get("contexts")
+        if not isinstance(contexts, list):
+            return bandit
+        return {**bandit, "contexts": [self._with_conditions(item) for item in contexts]}
+
+    def _with_conditions(self, item: dict[str, Any]) -> dict[str, Any]:
+        named = ("condition", "parentConditions")
+        return {**item, **{name: self.spell_out(item[name]) for name in named if name in item}}
+
+    def needed_by(
+        self, features: Mapping[str, Any], carried: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The groups that features and imported sections refer to, and those that these refer to."""
         waiting = referenced_groups(
             [
                 rule.get(member)
@@ -65,7 +86,7 @@ class Inliner:
                 for rule in item.get("rules", ())
                 for member in ("condition", "parentConditions")
             ]
-        )
+        ) | referenced_groups(conditions_in(carried or {}))
         found: set[str] = set()
         while waiting:
             key = waiting.pop()
@@ -73,3 +94,11 @@ class Inliner:
                 found.add(key)
                 waiting |= referenced_groups(self._groups[key].get("condition"))
         return {key: group for key, group in self._groups.items() if key in found}
+
+
+def conditions_in(carried: Mapping[str, Any]) -> list[Any]:
+    """Every condition in sections that were imported: of experiments, and of bandits' contexts."""
+    bandits = carried.get("contextualBandits", {}).values()
+    contexts = [item for bandit in bandits for item in bandit.get("contexts") or ()]
+    holders = [*carried.get("experiments", ()), *contexts]
+    return [item.get(name) for item in holders for name in ("condition", "parentConditions")]

@@ -148,6 +148,9 @@ class PercentageRule(RuleBase):
     hash_version: Number = 2
     span: Range | None = None  # the exact buckets, in place of the share
     includes_border: Flagged = False  # as GrowthBook's coverage does in JavaScript, not in Python
+    fallback_unit: str | None = (
+        None  # stands in for the unit, in JavaScript only where it is sticky
+    )
 
 
 @_closed
@@ -170,6 +173,9 @@ class ExperimentRule(RuleBase):
     bucket_version: Number = 0
     min_bucket_version: Number = 0
     is_sticky: Flagged = True
+    is_keyed: Flagged = True  # without keys, which are then places, no SDK keeps variations
+    is_contextual: Flagged = False  # its variations are under a name that older SDKs pass over
+    bandit: str = ""  # the contextual bandit of the environment whose weights it takes
 
 
 @_closed
@@ -233,6 +239,7 @@ class Flag:
     owner: str = ""
     tags: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None  # JSON Schema that every value must meet
+    metadata: Mapping[str, Any] | None = None  # told to SDKs beside the flag; decides nothing
     is_archived: bool = False
     states: Mapping[str, FlagState] = field(default_factory=dict)
     revision: int = field(default=0, compare=False)
@@ -264,6 +271,8 @@ class Options:
     with_rule_ids: bool = True
     with_names: bool = False  # names tell readers of a page what is being tried
     is_sticky: bool = False  # evaluation here remembers each unit's variations
+    with_experiments: bool = True  # those of a visual editor, which run in pages
+    with_metadata: bool = True  # what flags say of themselves, such as projects
 
 
 @dataclass(frozen=True, slots=True)

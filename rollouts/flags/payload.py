@@ -32,29 +32,39 @@ from rollouts.flags.model import (
 )
 
 Payload = dict[str, Any]
+CARRIED_BY_FLAGS = ("contextualBandits",)  # flags' rules refer to them
 
 
 def build(
-    flags: Iterable[Flag], environment: str, groups: Iterable[SavedGroup], now: datetime
+    flags: Iterable[Flag],
+    environment: str,
+    groups: Iterable[SavedGroup],
+    now: datetime,
+    carried: Mapping[str, Any] | None = None,
 ) -> Payload:
-    """The features and saved groups of an environment as they are at that moment."""
+    """The features and saved groups of an environment as they are at that moment.
+
+    carried: sections that are passed on as they were imported.
+    """
     kept = sorted((flag for flag in flags if not flag.is_archived), key=lambda flag: flag.key)
     features = {flag.key: feature(flag, environment, now) for flag in kept}
-    return {"features": features, "savedGroups": {g.key: _group(g) for g in _by_key(groups)}}
+    said = {g.key: _group(g) for g in _by_key(groups)}
+    return {"features": features, "savedGroups": said, **(carried or {})}
 
 
 def feature(flag: Flag, environment: str, now: datetime) -> Payload:
     """One flag as SDKs read it. Switched off, it is its off value and nothing else."""
     state = flag.state(environment)
+    metadata = {} if flag.metadata is None else {"metadata": flag.metadata}
     if not state.is_enabled:
-        return {"defaultValue": flag.off_value}
+        return {"defaultValue": flag.off_value, **metadata}
     rules = [
         _rule(rule, flag.key)
         for rule in state.rules
         if rule.is_enabled and holds_at(rule.schedule, now)
     ]
     shown = {"rules": rules} if rules else {}
-    return {"defaultValue": flag.default_in(environment), **shown}
+    return {"defaultValue": flag.default_in(environment), **shown, **metadata}
 
 
 def holds_at(schedule: Schedule | None, now: datetime) -> bool:
@@ -139,6 +149,7 @@ def _percentage(rule: PercentageRule) -> Payload:
         "hashAttribute": rule.unit,
         "hashVersion": rule.hash_version,
         **({"seed": rule.seed} if rule.seed else {}),
+        **({"fallbackAttribute": rule.fallback_unit} if rule.fallback_unit else {}),
     }
 
 
@@ -161,13 +172,15 @@ def _experiment(rule: ExperimentRule, flag_key: str) -> Payload:
         "bucketVersion": rule.bucket_version,
         "minBucketVersion": rule.min_bucket_version,
         "disableStickyBucketing": not rule.is_sticky,
+        "contextualBanditRef": rule.bandit,
     }
     return {
         "key": key,
         "seed": rule.seed or key,
         "hashAttribute": rule.unit,
         "hashVersion": rule.hash_version,
-        **_split(rule.variations, rule.coverage),
+        **_split(rule.variations, rule.coverage, rule.is_contextual),
+        **({} if rule.is_keyed else _meta_without_keys(rule.variations)),
         **({} if rule.ranges is None else {"ranges": [list(part) for part in rule.ranges]}),
         "phase": rule.phase,
         **{name: member for name, member in optional.items() if member},
@@ -188,13 +201,17 @@ def _rollout(rule: RolloutRule) -> Payload:
     }
 
 
-def _split(arms: Sequence[Arm], coverage: float) -> Payload:
+def _split(arms: Sequence[Arm], coverage: float, is_contextual: bool = False) -> Payload:
     return {
-        "variations": [arm.value for arm in arms],
+        "contextualVariations" if is_contextual else "variations": [arm.value for arm in arms],
         "weights": [arm.share for arm in arms],
         "coverage": coverage,
         "meta": [_meta(arm) for arm in arms],
     }
+
+
+def _meta_without_keys(arms: Sequence[Arm]) -> Payload:
+    return {"meta": [_without(_meta(arm), "key") for arm in arms]}
 
 
 def _meta(arm: Arm) -> Payload:
@@ -220,12 +237,20 @@ def adapt(payload: Payload, options: Options) -> Payload:
         key: _adapt_feature(item, options, inliner if is_inline else None)
         for key, item in payload["features"].items()
     }
+    carried = _carried(payload, options)
     if is_inline:
-        return {"features": features}
-    return {"features": features, "savedGroups": inliner.needed_by(features)}
+        return {"features": features, **inliner.spell_out_carried(carried)}
+    return {"features": features, "savedGroups": inliner.needed_by(features, carried), **carried}
+
+
+def _carried(payload: Payload, options: Options) -> Payload:
+    names = ("experiments", "contextualBandits") if options.with_experiments else CARRIED_BY_FLAGS
+    return {name: payload[name] for name in names if name in payload}
 
 
 def _adapt_feature(item: Payload, options: Options, inliner: Inliner | None) -> Payload:
+    if "metadata" in item and not options.with_metadata:
+        item = _without(item, "metadata")
     if "rules" not in item:
         return item
     return {**item, "rules": [_adapt_rule(rule, options, inliner) for rule in item["rules"]]}
@@ -236,7 +261,7 @@ def _adapt_rule(rule: Payload, options: Options, inliner: Inliner | None) -> Pay
     hidden |= {"name"} if not options.with_names else set()
     shown = {name: member for name, member in rule.items() if name not in hidden}
     if "meta" in shown and not options.with_names:
-        shown["meta"] = [_without_name(meta) for meta in shown["meta"]]
+        shown["meta"] = [_without(meta, "name") for meta in shown["meta"]]
     if inliner is not None:
         for name in ("condition", "parentConditions"):
             if name in shown:
@@ -244,5 +269,5 @@ def _adapt_rule(rule: Payload, options: Options, inliner: Inliner | None) -> Pay
     return shown
 
 
-def _without_name(meta: Mapping[str, Any]) -> Payload:
-    return {name: member for name, member in meta.items() if name != "name"}
+def _without(members: Mapping[str, Any], name: str) -> Payload:
+    return {key: member for key, member in members.items() if key != name}

@@ -70,7 +70,7 @@ def _line(item: Difference) -> str:
 def _counted(changes: Sequence[Change]) -> str:
     counts = [
         (n, kind)
-        for kind in ("flag", "saved group")
+        for kind in ("flag", "saved group", "environment")
         if (n := sum(change.kind == kind for change in changes))
     ]
     return " and ".join(f"{n} {kind}{'' if n == 1 else 's'}" for n, kind in counts)

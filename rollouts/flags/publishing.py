@@ -47,7 +47,7 @@ def _publish_one(
     now: datetime,
     is_forced: bool,
 ) -> bool:
-    body = msgspec.json.encode(payload.build(flags, row.key, groups, now))
+    body = msgspec.json.encode(payload.build(flags, row.key, groups, now, row.carried))
     digest = hashlib.sha256(body).hexdigest()
     row.next_change_at = payload.next_change(flags, row.key, now)
     if digest == row.digest and not is_forced:

@@ -39,6 +39,7 @@ def dump_flag(flag: Flag) -> dict[str, Any]:
         "default": flag.default,
         **({} if flag.off is None else {"off": flag.off.value}),
         **({} if flag.schema is None else {"schema": dict(flag.schema)}),
+        **({} if flag.metadata is None else {"metadata": dict(flag.metadata)}),
         "archived": flag.is_archived,
         "environments": {key: dump_state(state) for key, state in sorted(flag.states.items())},
     }
@@ -61,6 +62,7 @@ def load_flag(raw: dict[str, Any]) -> Flag:
         owner=raw["owner"],
         tags=tuple(raw["tags"]),
         schema=raw.get("schema"),
+        metadata=raw.get("metadata"),
         is_archived=raw["archived"],
         states={key: load_state(state) for key, state in raw["environments"].items()},
     )

@@ -23,7 +23,12 @@ from rollouts.flags.sources import Source
 
 CACHE_CONTROL: Final = "public, max-age=30, stale-while-revalidate=3600, stale-if-error=36000"
 PLAIN: Final = "identity"
-SEALED_NAMES: Final = {"features": "encryptedFeatures", "savedGroups": "encryptedSavedGroups"}
+SEALED_NAMES: Final = {
+    "features": "encryptedFeatures",
+    "savedGroups": "encryptedSavedGroups",
+    "experiments": "encryptedExperiments",
+    "contextualBandits": "encryptedContextualBandits",
+}
 WORTH_PACKING: Final = 500  # bytes; below, headers weigh more than what is saved
 
 PACKERS: Final[dict[str, Callable[[bytes], bytes]]] = {  # best first
@@ -97,7 +102,8 @@ class Served:
         if self._program is None:
             wanted = replace(self._options, groups=GroupForm.REFERENCES)
             told = payload.adapt(self.canonical, wanted)
-            self._program = Program(told["features"], told["savedGroups"], {})
+            bandits = told.get("contextualBandits", {})
+            self._program = Program(told["features"], told["savedGroups"], bandits)
         return self._program
 
     @property
@@ -117,6 +123,8 @@ def _body(connection: Connection, updated_at: datetime, canonical: dict[str, Any
 def _encrypted(own: dict[str, Any], key: str) -> dict[str, Any]:
     """Every section as a text; the plain members stay, empty, where SDKs expect them."""
     sealed: dict[str, Any] = {"features": {}}
+    if "experiments" in own:
+        sealed["experiments"] = []
     for section, name in SEALED_NAMES.items():
         if section in own:
             text = msgspec.json.encode(own[section]).decode()

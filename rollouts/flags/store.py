@@ -59,7 +59,7 @@ class FlagRow(Base):
     description: Mapped[str] = mapped_column(Text)
     owner: Mapped[str] = mapped_column(String(200), index=True)
     tags: Mapped[list[Any]]
-    values: Mapped[dict[str, Any]]  # default, and off and schema where given
+    values: Mapped[dict[str, Any]]  # default; off, schema and metadata where given
     revision: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -76,6 +76,7 @@ class FlagRow(Base):
             owner=self.owner,
             tags=tuple(self.tags),
             schema=self.values.get("schema"),
+            metadata=self.values.get("metadata"),
             is_archived=self.archived_at is not None,
             states=states,
             revision=self.revision,
@@ -286,6 +287,7 @@ def _flag_values(flag: Flag) -> dict[str, Any]:
         "default": flag.default,
         **({} if flag.off is None else {"off": flag.off.value}),
         **({} if flag.schema is None else {"schema": dict(flag.schema)}),
+        **({} if flag.metadata is None else {"metadata": dict(flag.metadata)}),
     }
 
 

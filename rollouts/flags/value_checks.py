@@ -46,7 +46,7 @@ class Values:
 
     def faults(self, value: Any, where: str) -> Faults:
         """Why the flag may not serve this value."""
-        problem = _json_problem(value) or kind_problem(self.kind, value)
+        problem = json_problem(value) or kind_problem(self.kind, value)
         if problem is None and self.schema is not None and self._refusal is None:
             problem = _mismatch(self.schema, value)
         if problem is not None:
@@ -75,7 +75,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 50 else text[:49] + "…"
 
 
-def _json_problem(value: Any) -> str | None:
+def json_problem(value: Any) -> str | None:
     """Why a value cannot travel: too deep, too big, or beyond what JSON or a double can hold."""
     if n_levels(value) > DEEPEST_VALUE:
         return f"a value may nest at most {DEEPEST_VALUE} levels"

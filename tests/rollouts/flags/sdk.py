@@ -19,9 +19,13 @@ class Sdk:
     """A payload as the SDK holds it, its rules parsed once."""
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
-        features = {key: Feature(**definition) for key, definition in payload["features"].items()}
+        features = {
+            key: Feature(definition.get("defaultValue"), definition.get("rules"))
+            for key, definition in payload["features"].items()
+        }
         groups = payload.get("savedGroups") or {}
         self._world = GlobalContext(Options(), features=features, saved_groups=groups)
+        self._world.contextual_bandits = dict(payload.get("contextualBandits") or {})
 
     def evaluate(self, key: str, attributes: Mapping[str, Any], **user: Any) -> FeatureResult[Any]:
         """One flag for one user."""

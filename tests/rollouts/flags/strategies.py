@@ -227,3 +227,77 @@ def payloads(*, with_conditions: bool = True) -> st.SearchStrategy[dict[str, Any
             "savedGroups": st.just(SAVED_GROUPS),
         }
     )
+
+
+# What GrowthBook would not send, or only newer versions of it, and every SDK takes nevertheless.
+# Negated, an unknown operator holds in JavaScript and not in Python, so that it is not here.
+odd_tests = st.sampled_from(
+    [
+        {"$near": 1},
+        {"$in": "US"},
+        {"$nin": None},
+        {"$type": "date"},
+        {"$elemMatch": {"$near": 1}},
+        {"$in": ["US"], "$gone": []},
+    ]
+)
+odd_conditions = st.sampled_from(["country", "tags", "missing"]).flatmap(
+    lambda name: (
+        odd_tests.map(lambda test: {name: test})
+        | odd_tests.map(lambda test: {"$or": [{name: test}, {"age": {"$gt": 3}}]})
+    )
+)
+odd_members: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "condition": odd_conditions,
+        "hashVersion": st.sampled_from([0, 3, 17]),
+        "enabled": st.just(False),
+        "description": st.just("An unknown member"),
+        "fallbackAttribute": st.just("company"),
+        "disableStickyBucketing": st.booleans(),
+        "phase": st.just(3),
+        "id": st.just("fr_1"),
+    },
+)
+contextual_rules = st.builds(
+    lambda values, ref, more: {
+        "key": "cb",
+        "contextualVariations": values,
+        "contextualBanditRef": ref,
+        **more,
+    },
+    st.lists(values, min_size=2, max_size=2),
+    st.sampled_from(["bandit", "no-such-bandit"]),
+    st.sampled_from([{}, {"weights": [0.9, 0.1]}, {"meta": [{"key": "ä"}, {"key": "b c"}]}]),
+)
+gate_rules = parents.map(lambda waited: {"parentConditions": waited})
+odd_rules = st.one_of(
+    st.tuples(force_rules, odd_members).map(lambda two: {**two[0], **two[1]}),
+    st.tuples(_experiment(2, waiting), odd_members).map(lambda two: {**two[0], **two[1]}),
+    contextual_rules,
+    gate_rules,
+)
+BANDITS: dict[str, Any] = {
+    "bandit": {
+        "banditVersion": 2,
+        "contexts": [
+            {"leafId": 4, "condition": {"country": "US"}, "weights": [0.8, 0.2]},
+            {"leafId": 5, "condition": {"$savedGroup": {"id": "abroad"}}, "weights": [0.1, 0.9]},
+        ],
+    }
+}
+odd_payloads = st.fixed_dictionaries(
+    {
+        "features": st.dictionaries(
+            st.sampled_from(FLAGS),
+            _optional(
+                {"rules": st.lists(odd_rules, max_size=3)},
+                {"defaultValue": values, "metadata": st.just({"tags": ["a"]})},
+            ),
+            max_size=6,
+        ),
+        "savedGroups": st.just(SAVED_GROUPS),
+        "contextualBandits": st.just(BANDITS),
+    }
+)

@@ -6,12 +6,18 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rollouts.flags import service
+from rollouts.flags.encryption import decrypt
+from rollouts.flags.evaluation.program import compile_payload
+from rollouts.flags.evaluation.results import User
 from rollouts.runtime import Runtime
 from tests.rollouts.flags.calling import Caller
 from tests.rollouts.flags.makers import EDITOR, NOW, rollout_rule
-from tests.rollouts.flags.test_growthbook import GOLDEN, REFUSED, one
+from tests.rollouts.flags.strategies import odd_payloads, payloads, typed_users
+from tests.rollouts.flags.test_growthbook import GOLDEN, REFUSED, importable, one, told
 
 PATH = "/environments/production/import/growthbook"
 
@@ -107,18 +113,96 @@ def test_a_payload_that_cannot_be_kept_changes_nothing(api: Caller, body: Any, _
     assert api.get("/flags")["items"] == []
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"experiments": [{"key": "visual"}]},
-        {"contextualBandits": {"b": {}}},
-        {"encryptedFeatures": "x.y"},
-        {"feature": {}},
-    ],
-)
+@pytest.mark.parametrize("more", [{"encryptedFeatures": "x.y"}, {"feature": {}}])
 def test_other_sections_are_refused(api: Caller, more: dict[str, Any]):
-    """A visual experiment is no flag."""
+    """What cannot be read, and what is misspelt."""
     assert api.refused("POST", PATH, {"features": {}, **more}) == (422, "invalid")
+
+
+VISUAL = {"key": "visual", "variations": [{}, {"js": "alert(1)"}], "condition": {"a": 1}}
+BANDITS = {"cb": {"banditVersion": 1, "contexts": [{"leafId": 2, "weights": [0, 1]}]}}
+CONTEXTUAL = {"key": "x", "contextualVariations": [1, 2], "contextualBanditRef": "cb"}
+WHOLE = {**one(CONTEXTUAL), "experiments": [VISUAL], "contextualBandits": BANDITS}
+
+
+def test_what_no_flag_holds_is_passed_on(api: Caller):
+    """Plain and encrypted, as it came; evaluated here where it can be; cleared by an empty one."""
+    made = {
+        mode: api.post("/connections", {"name": mode, "mode": mode})
+        for mode in ("plain", "encrypted", "remote")
+    }
+    keys = {mode: item["client_key"] for mode, item in made.items()}
+    done = api.post(PATH, WHOLE)
+    plain = api.anyone(f"/api/features/{keys['plain']}").json
+    sealed = api.anyone(f"/api/features/{keys['encrypted']}").json
+
+    assert plain["experiments"] == [VISUAL]
+    assert plain["contextualBandits"] == BANDITS
+    assert plain["features"]["f"]["rules"][0]["contextualVariations"] == [1, 2]
+    assert sealed["experiments"] == []
+    assert "contextualBandits" not in sealed
+    for name, section in (("Experiments", [VISUAL]), ("ContextualBandits", BANDITS)):
+        text = decrypt(sealed[f"encrypted{name}"], made["encrypted"]["encryption_key"])
+        assert json.loads(text) == section
+    body = json.dumps({"attributes": {"id": "u1"}})
+    remote = api.client.post(f"/api/eval/{keys['remote']}", data=body).json
+    assert remote["features"]["f"]["defaultValue"] == 2
+    assert remote["features"]["f"]["rules"][0]["tracks"][0]["result"]["leafId"] == 2
+    assert (remote["experiments"], "contextualBandits" in remote) == ([], False)
+    assert [item["kind"] for item in done["changes"]] == ["environment", "flag"]
+    assert api.post(PATH, WHOLE)["changes"] == []
+
+    cleared = {**one(CONTEXTUAL), "experiments": []}
+    assert api.refused("POST", PATH, cleared) == (409, "conflict")
+    api.post(f"{PATH}?on_conflict=replace", cleared)
+    plain = api.anyone(f"/api/features/{keys['plain']}").json
+    assert (plain["experiments"], plain["contextualBandits"]) == ([], BANDITS)
+
+
+def test_a_connection_may_leave_experiments_out(api: Caller):
+    """Not every app wants what a visual editor made; bandits stay, for rules refer to them."""
+    options = {"experiments": False}
+    key = api.post("/connections", {"name": "app", "options": options})["client_key"]
+    api.post(PATH, WHOLE)
+
+    assert api.get(f"/connections/{key}")["options"]["experiments"] is False
+    served = api.anyone(f"/api/features/{key}").json
+    assert served.keys() & {"experiments", "contextualBandits"} == {"contextualBandits"}
+
+
+def test_only_administrators_bring_code_into_pages(api: Caller):
+    """An editor changes flags; experiments of a visual editor run scripts wherever they match."""
+    made = api.post("/api-keys", {"name": "editor", "role": "editor"})
+    editor = {"Authorization": f"Bearer {made['api_key']}"}
+
+    refused = api.client.post(f"/api/v1{PATH}", json=WHOLE, headers=editor)
+    fine = api.client.post(f"/api/v1{PATH}", json={**WHOLE, "experiments": []}, headers=editor)
+
+    assert (refused.status_code, refused.json["code"]) == (403, "not_allowed")
+    assert fine.status_code == 200
+
+
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(payloads() | odd_payloads, st.lists(typed_users, min_size=1, max_size=3))
+def test_what_is_stored_means_the_same(api: Caller, payload: Any, users: Any):
+    """From a request to the payload that is served, whatever the payload was"""
+    key = CONNECTED.get(str(id(api))) or api.post("/connections", {"name": "x"})["client_key"]
+    CONNECTED[str(id(api))] = key
+    first = importable(payload)
+    api.post(f"{PATH}?on_conflict=replace", first)
+    served = api.anyone(f"/api/features/{key}").json
+    before = compile_payload(first["features"], first["savedGroups"], first.get(BANDITS_NAME))
+    after = compile_payload(served["features"], {}, served.get(BANDITS_NAME))
+    for attributes in users:
+        for name in first["features"]:
+            was, is_now = (item.evaluate(name, User(attributes)) for item in (before, after))
+            assert told(was) == told(is_now)
+
+
+BANDITS_NAME = "contextualBandits"
+CONNECTED: dict[str, str] = {}
 
 
 def test_circles_are_refused(api: Caller):
