@@ -15,9 +15,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from rollouts.flags import payload, store
+from rollouts.flags.environments import get_environment
 from rollouts.flags.evaluation.program import Program
 from rollouts.flags.evaluation.results import Result, User
 from rollouts.flags.groups import list_groups
+from rollouts.flags.growthbook_sections import BANDITS
 from rollouts.flags.model import ExperimentRule, Flag, PercentageRule, RolloutRule
 from rollouts.web import json_bytes
 
@@ -83,6 +85,7 @@ def measure(
     now: datetime,
 ) -> Impact:
     """Both states of a flag for the same users, everything else of the environment as it is."""
+    carried = get_environment(session, environment).carried
     flags = store.list_live_flags(session)
     told = payload.build(flags, environment, list_groups(session), now)
     sides = {
@@ -90,7 +93,7 @@ def measure(
         AFTER: payload.feature(after, environment, now),
     }
     features = {**told["features"], **{name: _seeded(side, before) for name, side in sides.items()}}
-    program = Program(features, told["savedGroups"], {})
+    program = Program(features, told["savedGroups"], carried.get(BANDITS, {}))
     live = _live_rules(before, environment) | _live_rules(after, environment)
     return _counted(users, [_asked(program, user, live) for user in users])
 

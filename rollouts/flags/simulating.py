@@ -22,6 +22,7 @@ from rollouts.flags.evaluation.limits import attributes_problem
 from rollouts.flags.evaluation.program import Program
 from rollouts.flags.evaluation.results import Result, Source, User
 from rollouts.flags.groups import list_groups
+from rollouts.flags.growthbook_sections import BANDITS
 from rollouts.flags.model import Flag, Rule
 
 PROBE = "\0"  # begins the keys of flags that only ask: no real key has it
@@ -87,7 +88,7 @@ def simulate_many(
     now: datetime,
 ) -> list[Simulated]:
     """What a user gets from each of these flags, and why. Raises NotFound and Invalid."""
-    get_environment(session, environment)
+    carried = get_environment(session, environment).carried
     problem = attributes_problem(attributes)
     if problem is not None:
         raise Invalid(problem, faults=(Fault("attributes", problem),))
@@ -96,7 +97,7 @@ def simulate_many(
     probes = dict(
         probe for flag in flags if flag.key in features for probe in _probes(flag, features)
     )
-    program = Program({**features, **probes}, told["savedGroups"], {})
+    program = Program({**features, **probes}, told["savedGroups"], carried.get(BANDITS, {}))
     evaluation = program.start(User(attributes))
     return [
         _told(flag, environment, evaluation, now) if flag.key in features else ARCHIVED

@@ -6,7 +6,7 @@ Expand step: the release before this one ignores the column.
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision = "0004", "0003"
+revision, down_revision = "0006", "0005"
 
 
 def upgrade() -> None:
