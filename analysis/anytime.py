@@ -1,6 +1,8 @@
 """Two-sided effects that may be looked at again and again: the stop-loss tests, inverted.
 
 For goal metrics, and for the scale on which a guardrail is not judged.
+
+Sources: as of `limits` and `gaussian`, whose tests are inverted here.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ def anytime_effect(
     before, None at the first; the third value returned is handed to the next.
     planned_information: at the deadline, of the share test (gaussian: harmonic units).
     Raises ValueError naming an impossible argument.
+    strata: sums of both arms, per stretch of constant allocation.
+    Either may be Undecided with its reason.
 
     >>> relative, absolute, state = anytime_effect(
     ...     [Stratum(1000, 50, 50, 1000, 90, 90)], kind="proportion", alpha=0.05
@@ -65,6 +69,8 @@ def anytime_relative(
     planned_information: float | None = None,
 ) -> tuple[Effect | Undecided, State | None]:
     """The share test's interval with alpha on each side, and the state for the next look.
+
+    strata, kind, deadline: as in `anytime_effect`; Undecided as there.
 
     >>> sums = [Stratum(1000, 50, 50, 1000, 90, 90)]
     >>> effect, state = anytime_relative(sums, "proportion", 0.025, None, planned_information=50)
@@ -97,6 +103,7 @@ def anytime_absolute(
     """The difference per treated unit with alpha on each side, and the state for the next look.
 
     Harm spent over the treatment's units; for values that may be negative, the Gaussian form.
+    strata, kind, deadline: as in `anytime_effect`; Undecided as there.
 
     >>> sums = [Stratum(1000, 50, 50, 1000, 90, 90)]
     >>> effect, state = anytime_absolute(sums, "proportion", 0.025, None, planned_information=50)

@@ -15,6 +15,8 @@ _LARGEST = 1e60  # beyond it squares of squares overflow; no customer ever spent
 def open_share(name: str, value: float) -> float:
     """The value, which must lie strictly between 0 and 1. Raises ValueError naming it.
 
+    name: of the argument, for the message.
+
     >>> open_share("alpha", 0.05)
     0.05
     """
@@ -25,6 +27,8 @@ def open_share(name: str, value: float) -> float:
 
 def finite(name: str, value: float) -> float:
     """The value, neither missing nor infinite nor beyond 1e60. Raises ValueError naming it.
+
+    name: of the argument, for the message.
 
     >>> finite("margin", 2)
     2.0
@@ -51,6 +55,8 @@ def finite_array(name: str, values: ArrayLike, n_axes: int = 1) -> Floats:
 def counts(name: str, values: Iterable[int], at_least: int = 0) -> list[int]:
     """The values as whole numbers of 0 or more, `at_least` of them. Raises ValueError.
 
+    name: of the argument, for the message.
+
     >>> counts("exposed", [10, 12], at_least=2)
     [10, 12]
     """
@@ -76,6 +82,8 @@ def same_length(**sequences: Sized) -> int:
 
 def positive(name: str, value: timedelta) -> timedelta:
     """The duration, of 0 or more. Raises ValueError naming it.
+
+    name, value: of the argument.
 
     >>> positive("lag", timedelta(hours=1)).seconds
     3600

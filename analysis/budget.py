@@ -113,6 +113,7 @@ def harm_could_reach(found: HarmLook, more_units: float) -> float | Undecided:
     """Harm spent after so many more customers in treatment, at the worst not yet ruled out.
 
     A ramp's next step is affordable while this stays within the budget. more_units: 0 or more.
+    found: the last look's. Undecided while it has no upper limit. Raises ValueError below 0 units.
 
     >>> look = harm_spent(
     ...     [Stratum(1000, 50, 50, 1000, 60, 60)], kind="proportion", sign=1, alpha=0.05
@@ -179,6 +180,8 @@ def totals(arms: Arms, *, proportion: bool) -> Totals:
 
 def harm_limits(found: Totals, z: Floats, *, heavy: bool) -> tuple[Floats, Floats]:
     """Limits of the estimate at z deviations, shape (...). heavy: unless a proportion.
+
+    found: what `totals` gave.
 
     >>> arms = to_arms([Stratum(1000, 50, 50, 500, 45, 45)], Kind.PROPORTION)
     >>> low, high = harm_limits(totals(arms, proportion=True), np.array(1.96), heavy=False)

@@ -2,6 +2,8 @@
 
 Teams, shops or regions (cluster-randomised), or stretches of time (switchback): the number of
 groups, not of customers, is what the evidence rests on.
+
+Sources: the errors, as of `robust`; Hayes & Moulton (2017), Cluster Randomised Trials.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ def cluster_randomised(
     on the logarithm. level: in (0, 1). seed: of the bootstrap.
     The effect's n_control and n_treatment count groups. Undecided below two groups with
     customers in an arm, without scatter, or for a relative effect without positive means.
+    inference: how few groups are dealt with. Raises ValueError for a level that cannot be.
 
     >>> arms = [[Summary.of(v) for v in arm] for arm in ([[1, 2], [3], [2]], [[4], [6, 5], [5]])]
     >>> effect = cluster_randomised(*arms)
@@ -174,6 +177,7 @@ def switchback(
     variation are passed over. The effect's n_control and n_treatment count periods. Undecided
     below two periods of each variation. Effects that outlast the wash-out bias it: see
     `carryover`. Source: Bojinov, Simchi-Levi & Zhao (2023), Management Science 69:3759-3777.
+    inference: as there. Raises ValueError for a level that cannot be.
 
     >>> days = [Period(i % 2 == 1, Summary.of([i % 2 + d])) for i, d in enumerate([0, 0, 1, 1, 2, 3])]
     >>> round(switchback(days).estimate, 3)

@@ -48,6 +48,8 @@ class Exposures:
 def guess_kind(source: str | Path | Any, column: str) -> Kind:
     """A proportion if the column holds only 0, 1, true, false and gaps, a mean otherwise.
 
+    source: an Ibis table.
+
     >>> guess_kind(ibis.memtable({"won": [0, 1, None], "spent": [0.0, 2.5, 1.0]}), "won")
     <Kind.PROPORTION: 'proportion'>
     """
@@ -60,6 +62,8 @@ def guess_kind(source: str | Path | Any, column: str) -> Kind:
 
 def exposures(source: str | Path | Any, *, unit: str, variation: str) -> Exposures:
     """Count units per variation, and those that cannot be used.
+
+    source: an Ibis table.
 
     >>> table = ibis.memtable({"who": [1, 2, 3, 3, None], "arm": ["a", "b", "a", "b", "a"]})
     >>> exposures(table, unit="who", variation="arm")

@@ -78,6 +78,8 @@ def refusals(
 def heaviest_unit(strata: Sequence[Stratum], kind: Kind) -> float | None:
     """Share of an arm's spread that its most extreme known unit makes up; None if not known.
 
+    strata, kind: as in `stoploss`.
+
     >>> heaviest_unit([Stratum(101, 100, 10_000, 100, 50, 75, peak0=100)], Kind.OTHER) > 0.25
     True
     """

@@ -157,6 +157,7 @@ def balance_p_value(control: Moments | PairSummary, treatment: Moments | PairSum
     Hotelling's test of all covariates at once, 1.0 where none has any spread. Needs more units than
     covariates plus two.
     Source: Hotelling (1931), Annals of Mathematical Statistics 2:360.
+    control, treatment: sums as in `difference`.
 
     >>> pair = PairSummary.of([1, 2, 3, 5], [0, 1, 2, 4])
     >>> balance_p_value(pair, pair)

@@ -192,6 +192,7 @@ def parallel_trends(
     Arguments as in `difference_in_differences`; alpha: chance of a false alarm, in (0, 1).
     Broken if they did, since the effect would carry the drift on. Unknown below three periods
     before the start, or without scatter.
+    Raises ValueError as there. Source: Roth (2022), AER: Insights 4:305-322, for its weakness.
 
     >>> parallel_trends([[1, 2, 3, 3]] * 2 + [[1, 3, 5, 8]] * 2, [False, False, True, True], 3).state
     <State.UNKNOWN: 'unknown'>

@@ -2,6 +2,9 @@
 
 Everything is computed from how many units have each value. The low and the high end are
 `analysis.quantile.difference` at 0.1 and 0.9.
+
+control, treatment: units by value; level: of the interval, two-sided, in (0, 1).
+Raises ValueError for a level that cannot be.
 """
 
 from collections.abc import Mapping
@@ -74,7 +77,7 @@ def spread_difference(
 ) -> Effect | Undecided:
     """Treatment's mean distance from its own median minus control's, in the metric's unit.
 
-    As `spread`, on the absolute scale, by Welch's t.
+    As `spread`, on the absolute scale, by Welch's t. Source: as there.
 
     >>> effect = spread_difference(Histogram.of(range(50)), Histogram.of(range(0, 100, 2)))
     >>> effect.estimate, round(effect.low, 2), round(effect.high, 2)
@@ -96,6 +99,7 @@ def brown_forsythe_p_value(control: Histogram, treatment: Histogram) -> float | 
 
     As scipy's `levene(center="median")`.
     Source: Brown & Forsythe (1974), JASA 69:364.
+    Undecided as `spread`.
 
     >>> round(brown_forsythe_p_value(Histogram.of(range(9)), Histogram.of(range(0, 18, 2))), 4)
     0.0483

@@ -1,4 +1,7 @@
-"""How long a rollout takes at the traffic seen, and what each week more would show."""
+"""How long a rollout takes at the traffic seen, and what each week more would show.
+
+Source: counting arrivals; sizes and powers as of `power`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +67,8 @@ def cumulative_arrivals(
 ) -> Floats:
     """Units taken in by the end of each day, shape (days,). Arguments as in `duration`.
 
+    Raises ValueError below seven days of arrivals, or for one below 0.
+
     >>> cumulative_arrivals([10] * 7, 3, ramp=[(timedelta(days=1), 0.1), (timedelta(1), 1.0)])
     array([ 1., 11., 21.])
     """
@@ -103,6 +108,7 @@ def detectable_by_week(
     """Minimum detectable effect after each week, shape (weeks,): is waiting worth it?
 
     Arguments as in `duration` and `minimum_detectable_effect`; weeks of 1 or more.
+    Undecided weeks as in `power`. Raises ValueError below one week.
 
     >>> from analysis.history import MeanHistory
     >>> [round(c, 3) for c in detectable_by_week(MeanHistory(10, 25), [1000] * 7, 2)]

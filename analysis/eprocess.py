@@ -54,6 +54,7 @@ class EventShare:
         events0, events1: since the last look; at most one per unit for proportions. share: the
         probability of treatment for the units behind them (for Poisson counts, the share of the
         time that units spent in treatment may stand for it); in (0, 1).
+        Raises ValueError for events below 0 or a share beyond (0, 1).
         """
         if min(events0, events1) < 0:
             raise ValueError(f"events0 and events1 must not be negative: {events0}, {events1}")
@@ -159,6 +160,7 @@ def nearest_tolerated(
     """The rates with rate1 = ratio rate0 that are nearest in divergence, weighted by units.
 
     The winnings against the nearest point of a convex null have mean at most 1 over all of it.
+    units0, units1: of control and treatment in this step.
 
     >>> nearest_tolerated(0.1, 0.3, 1.0, 50, 50)
     (0.2, 0.2)

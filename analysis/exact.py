@@ -2,6 +2,8 @@
 
 It holds its level with no approximation and no plan, at the price of more customers than the
 share test needs. It is refused wherever it would not be exact.
+
+Sources: as of `eprocess`.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def exact_look(
     """Judge one guardrail on all sums so far, exactly.
 
     strata: in the order in which they were begun, sums so far; one more may follow at a later
-    look. shares: the assigned probability of treatment in each, for the event share. rule: its
+    look. shares: the assigned probability of treatment in each, for the event share. method: event share, or two by two. rule: its
     kind must be proportion (one event per unit at most) or count (Poisson; refused where the
     counts vary more). state: of the look before, which only two by two needs.
     `evidence` is the e-process's logarithm, and log(1 / alpha) stops.

@@ -1,6 +1,8 @@
 """Whether the data still arrive: dead, thin, doubled or late feeds, and an arm gone silent.
 
 An empty feed is never read as zero events: silence is either shown to be unusual, or unknown.
+
+Sources: tails of the negative binomial and the hypergeometric, exactly; no more than that.
 """
 
 from collections.abc import Sequence

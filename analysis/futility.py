@@ -45,6 +45,7 @@ def conditional_power(
     estimate, truth: effects, positive is better, in one unit. error: the estimate's standard
     error now, above 0. fraction: of the deadline's information reached, in (0, 1].
     critical: what the standardised effect must exceed then, such as 1.96.
+    Raises ValueError for a fraction, an error or a truth that cannot be.
 
     >>> round(conditional_power(0.0, 1.0, 0.5, 0.0, 1.96), 4)  # no effect so far, none in truth
     0.0028
@@ -72,6 +73,7 @@ def predictive_power(
     """Conditional power averaged over the effect's posterior.
 
     prior_mean, prior_deviation: of a normal prior in the effect's unit; None for a flat one.
+    estimate, error, fraction, critical: as in `conditional_power`, ValueErrors too.
 
     >>> round(predictive_power(1.0, 1.0, 0.5, 1.96), 4)
     0.2926
@@ -106,6 +108,7 @@ def futility(
     fraction: of the deadline's information reached. floor: the power below which going on is
     futile, locked in the plan; in (0, 1). days_left, units_left: until the deadline.
     Undecided without a standard error; ValueError names an impossible argument.
+    critical: as in `conditional_power`.
 
     >>> seen = futility(-0.5, 0.2, fraction=0.5, worthwhile=0.3, days_left=14, units_left=9000)
     >>> seen.is_futile, round(seen.at_worthwhile, 4), seen.saved_days

@@ -57,6 +57,7 @@ def gaussian_statistic(
     sign: +1 where more is worse, -1 where less is. tolerance: in the metric's unit.
     kind: proportion or other, to check the sums by; None where values may be negative.
     Raises ValueError naming an impossible argument.
+    strata: sums of both arms, per stretch of constant allocation.
 
     >>> look = gaussian_statistic(
     ...     [Stratum(100, 0, 100, 100, 50, 125)], sign=1, tolerance=0.1
@@ -223,6 +224,8 @@ def _unready(reason: str, needs: str) -> GaussianStatistic:
 
 def normal_as_t(z: float, degrees: float) -> float:
     """The t value as unlikely as this normal deviate of 0 or more: `share.as_normal` undone.
+
+    z: a normal statistic.
 
     >>> round(float(as_normal(np.array(normal_as_t(2.5, 40)), np.array(40.0))), 12)
     2.5

@@ -2,6 +2,8 @@
 
 The tests, their boundaries and the intervals meet here. What has been spent travels from look
 to look in `state`, so that nothing but sums and this small record is needed.
+
+Source: this project's recipe for a stop-loss; its parts name theirs.
 """
 
 from __future__ import annotations
@@ -136,6 +138,7 @@ def look(
     state: of the look before; None at the first. deadline: whether this is the locked plan's
     last look, at which all that is left of alpha is spent. Looks that bring nothing new are
     harmless. Raises ValueError naming an impossible sum, or a state of another rule.
+    strata: sums of both arms so far, per stretch of constant allocation.
 
     >>> rule = Rule(Kind.PROPORTION, 1, 0.1, planned_information=100)
     >>> first = look([Stratum(200, 9, 9, 200, 12, 12)], rule)
@@ -282,6 +285,8 @@ def in_words(finding: Finding, share: float) -> str:
 
 def waiting(why: Undecided, state: dict[str, Any]) -> Look:
     """Before a verdict may be taken nothing is spent, and nothing is claimed.
+
+    why: the reason and what is needed.
 
     >>> waiting(Undecided("nobody has been counted yet"), {}).finding.value
     'unknown'

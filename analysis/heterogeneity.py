@@ -3,6 +3,8 @@
 The largest of twenty segments is nearly always a lucky one. So segments keep the order they
 came in; each shows its shrunken effect beside the raw one; and one is said to differ only if
 the dimension as a whole shows differences and the segment still stands out after correction.
+
+Sources: beside `by_dimension`.
 """
 
 from __future__ import annotations
@@ -64,6 +66,8 @@ def by_segment(
     segments: Segments, *, alpha: float = 0.05, level: float = 0.95
 ) -> Heterogeneity | Undecided:
     """What the segments of one dimension show. See `by_dimension`.
+
+    alpha, level: of its test and its intervals; Undecided as there.
 
     >>> found = by_segment({n: Estimate(n, v, 0.1) for n, v in [("new", 0.9), ("old", 0.1)]})
     >>> found.differs, found.reading

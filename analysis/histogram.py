@@ -48,6 +48,8 @@ class Histogram:
     def counted(cls, counts: Iterable[tuple[float, int]]) -> Histogram:
         """From pairs of value and number of units, in any order; a value may come repeatedly.
 
+        Raises ValueError for a count below 0.
+
         >>> Histogram.counted([(5, 2), (1, 3), (5, 1), (4, 0)]).counts
         array([3, 3])
         """
@@ -92,6 +94,7 @@ class Histogram:
         """The value below which a share q of units lies, q in (0, 1); needs a unit.
 
         Where that falls between two units, their average, so that the median is the usual one.
+        Raises ValueError for a q beyond (0, 1).
 
         >>> Histogram.of([1, 2, 3, 10]).quantile(0.5)
         2.5

@@ -203,7 +203,8 @@ class QuantileHistory:
         """From past values, shape (n,), one per unit; quantile in (0, 1).
 
         The density comes from order statistics Bofinger's bandwidth apart. Undecided below 20
-        values, or where one value is so common that the quantile has no density.
+        values, or where one value is so common that the quantile has no density. Raises ValueError
+        for values that are not finite or a quantile that cannot be.
         """
         past = finite_array("values", values)
         q = open_share("quantile", quantile)
@@ -290,7 +291,10 @@ class OrdinalHistory:
 
     @classmethod
     def of(cls, answers: Sequence[int]) -> OrdinalHistory | Undecided:
-        """From the number of units per answer, lowest first; Undecided if all gave the same."""
+        """From the number of units per answer, lowest first; Undecided if all gave the same.
+
+        Raises ValueError below two answers, or for a number below 0.
+        """
         held = counts("answers", answers, 2)
         if max(held) == sum(held):
             return Undecided("in the past nobody answered, or all alike", "a longer past")

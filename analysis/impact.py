@@ -148,6 +148,7 @@ def selection_bias(
     alpha, better, bars: as in `cumulative_impact`. Each rollout adds its error times the normal
     density at its distance from the threshold, in errors, as if its estimate were the truth.
     Source: Lee & Shen (2018), section 3.
+    Raises ValueError for an alpha or bars that cannot be.
 
     >>> round(selection_bias([Estimate("a", 1.959964, 1.0), Estimate("b", 9, 1.0)]), 4)
     0.3989

@@ -39,6 +39,7 @@ def unusable(control: Summary, treatment: Summary, *, least: int = 2) -> Undecid
 
     least: units that each variation needs.
     Raises ValueError if a number of units is negative.
+    control, treatment: sums of one value per unit. Returns an Undecided that says why.
 
     >>> unusable(Summary(), Summary.of([1, 2])).reason
     'control has no units so far'
@@ -76,6 +77,8 @@ def _unusable(control: int, treatment: int, sums: Iterable[float], least: int) -
 def too_few(name: str, n: int, least: int) -> Undecided:
     """The answer where a variation has too few units.
 
+    name: of the variation. n: its units. least: as many as are needed. Always Undecided.
+
     >>> too_few("treatment", 3, 5).reason
     'treatment has only 3 units so far'
     """
@@ -95,6 +98,8 @@ def z_quantile(level: float) -> float:
 def t_quantile(level: float, degrees: float) -> float:
     """Student's quantile of a two-sided interval.
 
+    degrees: of freedom, above 0.
+
     >>> round(t_quantile(0.95, 10), 3)
     2.228
     """
@@ -103,6 +108,8 @@ def t_quantile(level: float, degrees: float) -> float:
 
 def t_p_value(statistic: float, degrees: float) -> float:
     """Two-sided chance of a t statistic this far from zero.
+
+    degrees: of freedom, above 0.
 
     >>> round(t_p_value(-2.228, 10), 3)
     0.05
@@ -115,6 +122,7 @@ def side_p_value(estimate: float, low: float, high: float, level: float) -> floa
 
     The side of it that looks towards zero is taken for normal, so that the p-value is below
     1 - level exactly where zero lies outside. None where that side has no width.
+    estimate, low, high: on a scale on which no difference is 0.
 
     >>> round(side_p_value(2.0, 0.0, 5.0, 0.95), 3)
     0.05
@@ -141,6 +149,7 @@ def fixed_effect(
     """An effect valid for one look; rounding never puts the estimate outside its interval.
 
     Answers Undecided where a limit does not exist (it is infinite or not a number).
+    low, high: its limits. p_value, assumptions: as an `Effect` carries them.
 
     >>> effect = fixed_effect(
     ...     0.1, 0.0, 0.3, scale=Scale.RELATIVE, level=0.95, units=(10, 10), method="by hand"

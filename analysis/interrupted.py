@@ -1,6 +1,8 @@
 """Interrupted time series: one series before and after a change that came to everybody.
 
 The weakest design we judge by: whatever else happened that day is in the effect as well.
+
+Source of the errors: Newey & West (1987), Econometrica 55:703-708.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Picture and verdict come from one test, so a tolerance lies outside the interval exactly when
 the test has ruled it out.
+
+Source: Jennison & Turnbull (1989), JRSS B 51:305, for repeated confidence intervals; the test
+inverted is `stoploss`.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ def ratio_limits(
     low_bound: what the evidence for a larger ratio must exceed to rule a ratio out; high_bound
     likewise for a smaller one. pinned: the tolerated ratio; whether it is inside agrees with
     the test itself. Raises ValueError without events.
+    kind: proportion, count or other.
 
     >>> from analysis.stoploss import Stratum, to_arms
     >>> arms = to_arms([Stratum(1000, 50, 50, 1000, 90, 90)], Kind.PROPORTION)
@@ -60,6 +64,8 @@ def relative_effect(
     limits: RatioLimits, *, level: float, n0: float, n1: float
 ) -> Effect | Undecided:
     """The limits as a relative effect, or why there is none.
+
+    Undecided while control has no events, or too few for an upper limit.
 
     >>> effect = relative_effect(RatioLimits(1.2, 1.1, 1.3), level=0.9, n0=500, n1=500)
     >>> round(effect.low, 6), round(effect.high, 6)

@@ -1,6 +1,8 @@
 """Means, counts and sums per unit: Welch's difference and the relative change.
 
 The variance of a value is the sample variance, with n - 1.
+
+Sources: beside each method; Satterthwaite (1946), Biometrics 2:110.
 """
 
 from math import exp, isfinite, log, sqrt
@@ -122,6 +124,7 @@ def relative_of(
     """The relative effect of two independent estimates (control's first) with their variances.
 
     means, variances, units: of the control and of the treatment; variances are of the estimates.
+    assumptions: for the answer. Undecided as `relative`.
 
     >>> effect = relative_of((10.0, 11.0), (0.1, 0.1), (500, 500), level=0.95, scale="log", method="m")
     >>> round(effect.estimate, 3), round(effect.low, 3), round(effect.high, 3)
@@ -192,6 +195,7 @@ def welch_degrees(variances: tuple[float, float], units: tuple[int, int]) -> flo
     """Satterthwaite's degrees of freedom of a sum of two variances, each of an arm's estimate.
 
     Scaled by their sum, so that neither tiny nor huge variances overflow.
+    units: of both arms.
 
     >>> welch_degrees((1.0, 1.0), (11, 11))
     20.0

@@ -5,6 +5,8 @@ interval excludes no difference exactly when the (central, two-sided) test rejec
 are the control's events and units, `x1, n1` the treatment's.
 
 Source: Fay, Proschan & Brittain (2015), Biometrics 71:146; Fisher (1935), JRSS 98:39.
+
+level: of the interval, two-sided, in (0, 1).
 """
 
 from collections.abc import Callable

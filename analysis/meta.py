@@ -11,6 +11,7 @@ from analysis.arguments import Floats, open_share
 from analysis.effect import Scale, Undecided
 from analysis.estimate import Estimate, columns
 from analysis.inputs import UNBOUNDED
+from analysis.shrinkage import FEW, Scatter, mixture_quantile
 
 HALVINGS = 2_200  # enough to halve any range of doubles down to its smallest number
 
@@ -63,6 +64,7 @@ def between_variance(estimates: Sequence[Estimate]) -> float:
 
     The value at which the weighted spread equals its degrees of freedom.
     Source: DerSimonian & Kacker (2007), Contemporary Clinical Trials 28:105-114.
+    estimates: independent, two or more, of one scale.
 
     >>> round(between_variance([Estimate("a", 1, 0.5), Estimate("b", 3, 0.5)]), 6)
     1.75
@@ -98,17 +100,20 @@ class Combined:
     heterogeneity: Heterogeneous
     scale: Scale
     level: float
-    method: str = "random effects, Paule-Mandel, Hartung-Knapp interval"
+    method: str = "random effects, Paule-Mandel, Hartung-Knapp; the next by the scatter's posterior"
 
 
 def random_effects(estimates: Sequence[Estimate], *, level: float = 0.95) -> Combined | Undecided:
     """Mean effect when the true effects differ, with an honest interval for few rollouts.
 
     estimates: independent, of one scale. level: of both intervals, in (0, 1).
-    Hartung and Knapp's variance (never below the plain one) with t on k - 1; prediction
-    interval with t on k - 2. Undecided below two estimates.
+    Hartung and Knapp's variance (never below the plain one) with t on k - 1. The next one's
+    interval comes from what is known of the scatter (`shrinkage.Scatter`): with t on k - 2 about
+    one scatter it held in 0.82 to 0.93 where 0.95 was asked, wherever errors outgrow the scatter;
+    below five estimates the wider of both. Undecided below two estimates.
     Sources: IntHout, Ioannidis & Borm (2014), BMC Med Res Methodol 14:25; Higgins, Thompson &
     Spiegelhalter (2009), JRSS A 172:137-159.
+    Raises ValueError for a level that cannot be or mixed scales.
 
     >>> past = [Estimate("a", 0.1, 0.1), Estimate("b", 0.3, 0.1), Estimate("c", 0.2, 0.1)]
     >>> result = random_effects(past)
@@ -125,21 +130,38 @@ def random_effects(estimates: Sequence[Estimate], *, level: float = 0.95) -> Com
     factor = max(1.0, float(weights @ (values - mean) ** 2) / df)
     error = sqrt(factor / float(weights.sum()))
     reach = error * float(stats.t.isf((1 - level) / 2, df))
-    ahead = None
-    if df >= 2:
-        ahead = sqrt(between + error * error) * float(stats.t.isf((1 - level) / 2, df - 1))
+    ahead = _ahead(estimates, mean, between + error * error, level)
     is_ratio = estimates[0].scale is Scale.RELATIVE
-    if is_ratio and abs(mean) + max(reach, ahead or 0.0) > 700:
+    if is_ratio and max(abs(mean) + reach, *(abs(end) for end in ahead or (0.0,))) > 700:
         return UNBOUNDED
     back = np.expm1 if is_ratio else float
     return Combined(
         mean=float(back(mean)),
         low=float(back(mean - reach)),
         high=float(back(mean + reach)),
-        next_low=None if ahead is None else float(back(mean - ahead)),
-        next_high=None if ahead is None else float(back(mean + ahead)),
+        next_low=None if ahead is None else float(back(ahead[0])),
+        next_high=None if ahead is None else float(back(ahead[1])),
         between=sqrt(between),
         heterogeneity=cochran_q(estimates),
         scale=estimates[0].scale,
         level=level,
     )
+
+
+def _ahead(
+    estimates: Sequence[Estimate], mean: float, variance: float, level: float
+) -> tuple[float, float] | None:
+    """Where the next true effect may lie; None below three estimates."""
+    if len(estimates) < 3:
+        return None
+    scatter, tail = Scatter.of(estimates), (1 - level) / 2
+    centre = scatter.mean[:, None]
+    around = (scatter.mean_variance + scatter.tau**2)[:, None]
+    low, high = (
+        float(mixture_quantile(scatter.weight, centre, around, chance)[0])
+        for chance in (tail, 1 - tail)
+    )
+    if len(estimates) >= FEW:
+        return low, high
+    reach = sqrt(variance) * float(stats.t.isf(tail, len(estimates) - 2))
+    return min(low, mean - reach), max(high, mean + reach)

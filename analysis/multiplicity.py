@@ -1,4 +1,7 @@
-"""Many comparisons at once: corrected p-values, and alpha shared out by a locked plan."""
+"""Many comparisons at once: corrected p-values, and alpha shared out by a locked plan.
+
+Sources: beside each method. p_values: by name or in order, each in [0, 1].
+"""
 
 from collections.abc import Mapping, Sequence
 from math import fsum, isclose, isfinite

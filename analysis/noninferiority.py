@@ -2,6 +2,8 @@
 
 Not yet known never counts as safe. A margin is a size, 0 or more, on the effect's own scale: 0.02
 is two hundredths of the metric's unit, or two per cent of control.
+
+Sources: beside each method; Schuirmann (1987), J. Pharmacokinetics 15:657, for two one-sided tests.
 """
 
 from math import inf, isfinite, sqrt
@@ -68,6 +70,7 @@ def equivalent(effect: Effect | Undecided, margin: float) -> bool | Undecided:
     A test at alpha uses an interval of level 1 - 2 alpha.
     Raises ValueError for a margin that is negative or not a number.
     Source: Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657.
+    An Undecided effect is answered as it is.
 
     >>> from analysis.proportion import difference
     >>> effect = difference(Summary(10_000, 900, 900), Summary(10_000, 905, 905))

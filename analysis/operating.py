@@ -2,6 +2,8 @@
 
 The plan's own stop-loss is run on simulated customers, as it will be run on real ones: the
 same statistic, burn-in, spending and reserve, at the planned looks.
+
+Source: Monte-Carlo simulation of this project's recipe; limits by Clopper & Pearson (1934).
 """
 
 from __future__ import annotations
@@ -86,6 +88,7 @@ def operating_characteristics(
     harms: relative and positive where worse; by default 1, 1.5, 2 and 4 times the tolerance,
     the first of which gives the false-stop rate. Undecided if the plan could never reach a
     verdict. Raises ValueError if harms must be given because the tolerance is not above 0.
+    seed: of the simulation.
 
     >>> from analysis.populations import proportion
     >>> plan = Plan(proportion(0.05), 1, 0.2, (Stage(20, 1000),))
@@ -150,6 +153,8 @@ def simulate(
 ) -> Paths:
     """The statistic's path in each of so many rollouts of the plan.
 
+    treatment: its population. replications: how many rollouts. rng: where chance comes from.
+
     >>> from analysis.populations import proportion
     >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))
     >>> paths = simulate(plan, proportion(0.12), 3, np.random.default_rng(0))
@@ -195,6 +200,8 @@ class _Running:
 
 def is_ready(kind: Kind, found: Share) -> NDArray[np.bool_]:
     """Whether each look is past the burn-in, shape (...).
+
+    kind: proportion, count or other. found: the statistic's parts.
 
     >>> from analysis.populations import proportion
     >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),))

@@ -2,6 +2,9 @@
 
 Everything is computed from how many units gave each grade. The mean of the grades is
 `analysis.mean.difference` of both summaries.
+
+control, treatment: units by grade; level: of the interval, two-sided, in (0, 1).
+Sources: beside each method; shares as of `proportion`. Raises ValueError for a level that cannot be.
 """
 
 from dataclasses import replace
@@ -151,6 +154,7 @@ def mann_whitney_p_value(control: Histogram, treatment: Histogram) -> float | Un
 
     As scipy's `mannwhitneyu(method="asymptotic", use_continuity=False)`.
     Source: Mann & Whitney (1947); Lehmann (1975), Nonparametrics, 1.4 (ties).
+    Undecided as `mann_whitney`.
 
     >>> low, high = Histogram.counted([(1, 30), (2, 20)]), Histogram.counted([(1, 20), (2, 30)])
     >>> round(mann_whitney_p_value(low, high), 4)

@@ -1,4 +1,7 @@
-"""A guardrail's plan before it starts: who comes, how they are split, and what can be expected."""
+"""A guardrail's plan before it starts: who comes, how they are split, and what can be expected.
+
+Source: this project's recipe for a stop-loss, at expected sums.
+"""
 
 from __future__ import annotations
 
@@ -77,6 +80,8 @@ class Plan:
 
 def never_ready(plan: Plan) -> Undecided | None:
     """Why this plan cannot reach a verdict even by its deadline, or None if it can.
+
+    Returns an Undecided, or None.
 
     >>> from analysis.populations import proportion
     >>> never_ready(Plan(proportion(0.001), 1, 0.2, (Stage(10, 100),))).reason

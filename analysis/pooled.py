@@ -70,6 +70,7 @@ def mantel_haenszel_difference(
     Undecided without events, or without strata in which both arms have units.
     Raises ValueError if a total is no number of units. Sources: Mantel & Haenszel (1959), JNCI
     22:719-748; Sato, Greenland & Robins (1989), Biometrics 45:1323-1324.
+    level: of the interval, in (0, 1).
 
     >>> young = Summary(120, 5, 5), Summary(106, 8, 8)
     >>> old = Summary(85, 16, 16), Summary(98, 22, 22)
@@ -99,6 +100,7 @@ def mantel_haenszel_ratio(strata: Sequence[Stratum], *, level: float = 0.95) -> 
     As `mantel_haenszel_difference`, with Greenland and Robins' variance of the log ratio.
     Undecided too when an arm has no events at all: the ratio then has no finite interval.
     Source: Greenland & Robins (1985), Biometrics 41:55-68.
+    Raises ValueError as there.
 
     >>> young = Summary(120, 5, 5), Summary(106, 8, 8)
     >>> old = Summary(85, 16, 16), Summary(98, 22, 22)

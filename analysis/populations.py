@@ -47,6 +47,7 @@ class Population:
     def scaled(self, ratio: float) -> Population:
         """The same customers with their mean times `ratio`: more of them have a value above 0,
         and where nearly all have one already, the values themselves are larger.
+        Raises ValueError for a ratio below 0, or one that takes a proportion above 1.
 
         >>> proportion(0.1).scaled(2).mean
         0.2
@@ -75,6 +76,8 @@ class Population:
 def proportion(rate: float) -> Population:
     """Customers who have the event with chance `rate`, in (0, 1).
 
+    Raises ValueError for a rate beyond (0, 1).
+
     >>> proportion(0.25).variance
     0.1875
     """
@@ -86,6 +89,7 @@ def proportion(rate: float) -> Population:
 def counts(mean: float, dispersion: float = 1.0) -> Population:
     """Counts per customer with this mean and variance over mean: Poisson at 1, above it negative
     binomial. Raises ValueError below 1.
+    dispersion: variance over mean, 1 or more.
 
     >>> round(counts(0.5, 2.0).variance, 4)
     1.0
@@ -105,6 +109,7 @@ def money(mean: float, paying: float, spread: float) -> Population:
 
     mean: over all customers, above 0. spread: a payer's standard deviation over their mean. The
     log-normal stands as a dozen values, finer in its tail, with the same mean and deviation.
+    Raises ValueError for a mean, share or spread that is not above 0.
 
     >>> round(money(10.0, 0.1, 1.0).mean, 6)
     10.0
@@ -127,6 +132,8 @@ def _log_normal(spread: float) -> tuple[Floats, Floats]:
 
 def pool(values: Sequence[float]) -> Population:
     """The population that a history shows: each value seen as likely as it was often.
+
+    Raises ValueError without values.
 
     >>> pool([0, 0, 0, 4]).mean
     1.0

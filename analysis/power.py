@@ -2,6 +2,9 @@
 
 One normal approximation serves every kind of metric (its history knows the distance and the
 scatter); means in small samples use the noncentral t.
+
+Sources: Chow, Shao, Wang & Lokhnygina (2017), Sample Size Calculations in Clinical Research;
+non-inferiority as of Julious (2004), Statistics in Medicine 23:1921.
 """
 
 from collections.abc import Callable
@@ -144,6 +147,7 @@ def power(
 
     Arguments as in `sample_size`; the plan's own power is not used. Counts only findings in
     the direction of the change.
+    Undecided and ValueErrors as `sample_size`.
 
     >>> from analysis.history import MeanHistory
     >>> round(power(MeanHistory(10, 4), 128, 1, scale=Scale.ABSOLUTE), 4)
@@ -221,6 +225,7 @@ def smallest_margin(
 
     sign: 1 if more is worse, -1 if less is worse (then the answer is negative). The plan should
     have one side. Undecided if even the largest tolerance could not be shown.
+    scale: of the margin.
 
     >>> from analysis.history import ProportionHistory
     >>> round(smallest_margin(ProportionHistory(0.05), 100_000, Plan(sides=1)), 3)

@@ -2,6 +2,8 @@
 
 A unit's value is 1 or 0, so its sum and its sum of squares are both the number of events. The
 variance of a proportion is p(1 - p) / n, not the sample variance with n - 1.
+
+Sources: beside each method; Wilson (1927), JASA 22:209. level: two-sided confidence, in (0, 1).
 """
 
 from math import sqrt
@@ -116,6 +118,7 @@ def needs_exact(x0: int, n0: int, x1: int, n1: int) -> bool:
 
     They are where both arms together have fewer than 20, or where one arm's count is as skewed as
     that of fewer than 20 rare events.
+    x0, n0: control's events and units. x1, n1: treatment's.
 
     >>> needs_exact(48, 80, 56, 70), needs_exact(3, 10_000, 400, 1_000_000)
     (False, True)

@@ -2,6 +2,8 @@
 
 A check never says more than it saw: what could not be looked at is *unknown*, and unknown
 never counts as fine.
+
+Sources: beside each check; Welch (1947), Biometrika 34:28.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ def judged(name: str, p_value: float | Undecided, *, alpha: float, broken: str, 
 
     alpha: chance of a false alarm one accepts, in (0, 1).
     broken, fine: the reason in either case. Raises ValueError for a value that is no chance.
+    name: of the check. p_value: or why there is none.
 
     >>> judged("SRM", 0.4, alpha=0.001, broken="uneven", fine="as planned").state
     <State.FINE: 'fine'>
@@ -167,6 +170,7 @@ def welch_p_value(control: Summary, treatment: Summary) -> float | None:
     """Two-sided p-value of Welch's t-test from sums, or None where `inputs.unusable` says so.
 
     Arms without any spread are compared as they stand: 1 if their means agree, else 0.
+    control, treatment: sums of one value per unit.
 
     >>> round(welch_p_value(Summary.of([1, 2, 3]), Summary.of([2, 3, 4])), 4)
     0.2879

@@ -2,6 +2,8 @@
 
 Nothing is assumed of the value's distribution: each arm's limits are two of its own order
 statistics, and the two arms are joined (see `analysis.mover`).
+
+level: two-sided confidence, in (0, 1). Sources: beside each method; Woodruff (1952), JASA 47:635.
 """
 
 from __future__ import annotations
@@ -185,6 +187,7 @@ def anytime_limits(
     """As `order_limits`, enclosing the quantile at every look at once.
 
     planned: units of the arm at which the limits are tightest; fixed before the first look.
+    Raises ValueError for a planned number below 1.
 
     >>> anytime_limits(Histogram.of(range(1, 101)), 0.5, planned=100)
     Limits(low=35.0, estimate=50.5, high=66.0)

@@ -2,6 +2,8 @@
 
 The ratio is a sum over a sum, not a mean of ratios; a unit's numerator and denominator belong
 together, so their covariance enters the variance (sample covariances, with n - 1).
+
+Sources: beside each method; Fieller (1954), JRSS B 16:175. level: two-sided, in (0, 1).
 """
 
 from fractions import Fraction

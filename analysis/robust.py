@@ -203,6 +203,7 @@ def wild_cluster_bootstrap(
     against `null`; the interval holds every value whose test does not reject. Undecided if too few clusters bear on the
     contrast for any pattern to reject at the level. Raises ValueError for a level outside (0, 1)
     or fewer than 99 draws. Source: Roodman, MacKinnon, Nielsen & Webb (2019), Stata J. 19:4-60.
+    fit: the contrast with its clusters.
 
     >>> rows = ClusterSums.of([1, 2, 4, 5, 3, 6], np.ones((6, 1)), range(6))
     >>> wild_cluster_bootstrap(clustered(rows, [1])).p_value

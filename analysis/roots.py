@@ -1,4 +1,7 @@
-"""The root of a curve that is nearly a straight line, in the few steps that it deserves."""
+"""The root of a curve that is nearly a straight line, in the few steps that it deserves.
+
+Source: Newton's step kept within a bracket, as Press et al. (2007), Numerical Recipes, 9.4.
+"""
 
 from collections.abc import Callable
 from math import inf, isfinite

@@ -6,6 +6,8 @@ the treatment's; events are whole numbers from 0 to the units.
 Source: Miettinen & Nurminen (1985), Statistics in Medicine 4:213; the restricted estimate in closed
 form after Farrington & Manning (1990), Statistics in Medicine 9:1447; Koopman (1984), Biometrics
 40:513, is the ratio without the factor N / (N - 1).
+
+level: of the interval, two-sided, in (0, 1).
 """
 
 from math import acos, copysign, cos, exp, inf, log, pi, sqrt

@@ -20,7 +20,7 @@ from analysis.estimate import Estimate, columns
 _ROOT_TWO_PI = sqrt(2 * pi)
 # Points for the scatter of true effects: limits agree to four digits with ten times as many.
 _GRID = 240
-_FEW = 5  # below it a flat prior on the scatter hardly ends; a half-Cauchy does
+FEW = 5  # below it a flat prior on the scatter hardly ends; a half-Cauchy does
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,14 @@ class Scatter:
 
     @classmethod
     def of(cls, estimates: Sequence[Estimate]) -> Scatter:
-        """Learn the scatter from two or more independent effects of one scale."""
+        """Learn the scatter from two or more independent effects of one scale.
+
+        Raises ValueError below two, or for mixed scales.
+
+        >>> found = Scatter.of([Estimate("a", 1.0, 0.5), Estimate("b", 3.0, 0.5)])
+        >>> found.tau.shape, round(float(found.weight.sum()), 9)
+        ((240,), 1.0)
+        """
         values, errors = columns(estimates)
         unit = float(np.sqrt(np.median(errors) ** 2 + np.var(values)))
         steps = (np.arange(_GRID) + 0.5) / _GRID
@@ -64,7 +71,7 @@ class Scatter:
         mean = mean_variance * (precision @ values)
         fit = -0.5 * (np.log(total / unit**2) + (values - mean[:, None]) ** 2 / total).sum(axis=1)
         fit += 0.5 * np.log(mean_variance / unit**2) - 2 * np.log1p(-steps)
-        if len(values) < _FEW:
+        if len(values) < FEW:
             fit -= np.log1p((tau / np.median(errors)) ** 2)
         weight = np.exp(fit - fit.max())
         pull = errors**2 * precision
@@ -114,6 +121,7 @@ def shrink(estimates: Sequence[Estimate], *, level: float = 0.95) -> list[Shrunk
 
     The scatter has a flat prior, below five effects a half-Cauchy of the median error.
     Sources: Morris (1983), JASA 78:47-55; Gelman (2006), Bayesian Analysis 1:515-534.
+    Raises ValueError below two estimates, for mixed scales or a level that cannot be.
 
     >>> schools = [28, 8, -3, 7, -1, 1, 18, 12]
     >>> errors = [15, 10, 16, 11, 9, 11, 10, 18]
@@ -137,6 +145,7 @@ def mixture_quantile(weight: Floats, centre: Floats, variance: Floats, chance: f
     """Quantiles of k normal mixtures at once, shape (k,), by Newton's steps within a bracket.
 
     weight: shape (g,), summing to 1. centre, variance: shape (g, k). chance: in (0, 1).
+    Raises ValueError for a chance that cannot be. Source: bisection with Newton's steps.
 
     >>> ones = np.ones((1, 1))
     >>> mixture_quantile(np.ones(1), 0 * ones, ones, 0.975).round(4)

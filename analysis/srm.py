@@ -1,4 +1,8 @@
-"""Sample ratio mismatch: whether units arrived in the configured shares."""
+"""Sample ratio mismatch: whether units arrived in the configured shares.
+
+counts: units by variation. shares: as configured, summing to 1. Sources: Pearson (1900);
+Lindon & Malek (2022), NeurIPS, for what may be looked at continuously.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,6 +67,7 @@ def log_evidence(
 
     Evidence of disjoint strata, each with its own shares, adds. Arguments as in
     `anytime_srm_p_value`; all-zero counts are no evidence.
+    Raises ValueError as `srm_p_value`.
 
     >>> log_evidence([0, 0], [0.5, 0.5])
     0.0
@@ -170,6 +175,7 @@ def by_group(
     anytime: whether each is to be valid at every look, with the given concentration: smaller than
         for a whole rollout, since only larger mismatches can show in a group. A group too small to
         judge is Undecided and costs the others nothing.
+    groups: by name, counts and shares.
 
     >>> found = by_group({"web": Split((5000, 5000), (0.5, 0.5)), "app": Split((1, 2), (0.5, 0.5))})
     >>> found["web"], bool(found["app"])

@@ -6,6 +6,9 @@ customers who come back. It is calibrated and asymptotic: never call it exact.
 
 The parts: this statistic; `spending`, the boundary it must cross; `limits`, the same test
 inverted into an interval; `guardrail`, all of them together at one look.
+
+strata: stretches of constant allocation. kind: proportion, count or other. Source: this project's
+recipe; the quasi-likelihood is McCullagh & Nelder's (1989), Generalized Linear Models, 9.
 """
 
 from __future__ import annotations
@@ -116,6 +119,8 @@ def share_statistic(
 def tolerated_ratio(sign: int, tolerance: float) -> float:
     """The treatment-to-control ratio at which harm begins. ValueError unless it is above 0.
 
+    sign: +1 where more is worse, -1 where less is.
+
     >>> tolerated_ratio(-1, 0.2)
     0.8
     """
@@ -210,6 +215,8 @@ def _scaled_variance(arm: str, n: float, s: float, q: float, ready: float | None
 
 def centred_squares(n: float, s: float, q: float) -> float:
     """Squared deviations from the mean, from sums, without loss of digits; n above 0.
+
+    n, s, q: units, sum, sum of squares.
 
     >>> centred_squares(10**9, 10**12, 10**15 + 5)
     5.0
@@ -327,6 +334,7 @@ def observed_ratio(arms: Arms) -> float:
 
     0 where only the control had events, infinite where only the treatment had.
     Raises ValueError with no events at all.
+    arms: of both versions, by stratum.
 
     >>> round(observed_ratio(to_arms([Stratum(100, 10, 10, 100, 15, 15)], None)), 6)
     1.5

@@ -2,6 +2,8 @@
 
 Those who answer are not those who were asked. The difference among answers is shown only
 beside bounds that hold whatever the silent would have said.
+
+Sources: beside each method; Pearson (1900) and Fisher (1935) for who answered.
 """
 
 from collections.abc import Sequence
@@ -123,6 +125,7 @@ def survey_bounds(
 
     Raises ValueError if answers exceed the asked or leave the scale. Sources: Horowitz &
     Manski (2000), JASA 95:77-84; Imbens & Manski (2004), Econometrica 72:1845-1857.
+    Undecided with broken sums or below two asked in a variation.
 
     >>> c, t = Summary.of([4, 5, 3, 4]), Summary.of([5, 4, 5, 5])
     >>> b = survey_bounds(c, t, asked=(5, 5), scale=(1, 5))

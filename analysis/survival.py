@@ -3,6 +3,9 @@
 A unit is watched from its own first exposure to its event or to the data's end, whichever comes
 first; one whose event had not yet come is censored, not counted as without. Units may enter at
 different times (`watched` turns clock times into durations).
+
+control, treatment: durations of units with whether the event happened. Sources: beside each
+method; Kaplan & Meier (1958), JASA 53:457, with Greenwood's (1926) variance.
 """
 
 from collections.abc import Sequence

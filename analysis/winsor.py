@@ -32,6 +32,8 @@ def limits(arms: Sequence[Histogram], quantile: float) -> tuple[float, float]:
 def winsorised(arms: Sequence[Histogram], quantile: float) -> list[Histogram]:
     """Every variation's units with values beyond the common limits moved to them.
 
+    arms, quantile: as in `limits`.
+
     >>> [float(arm.values.max()) for arm in winsorised([Histogram.of(range(100))] * 2, 0.9)]
     [89.5, 89.5]
     """

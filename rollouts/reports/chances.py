@@ -179,7 +179,7 @@ def spans(rows: Sequence[Shown], promised: float, size: str) -> altair.LayerChar
         for i, item in enumerate(rows)
     ]
     layers = _span_frame(marks, promised, end, height)
-    return layered(layers + _span_marks(marks, width, height, size), width, height)
+    return layered(layers + span_marks(marks, width, height, size), width, height)
 
 
 def _span_frame(marks: Sequence[Shown], promised: float, end: float, height: float) -> list[Any]:
@@ -207,7 +207,16 @@ def _span_frame(marks: Sequence[Shown], promised: float, end: float, height: flo
     ]
 
 
-def _span_marks(marks: list[dict[str, Any]], width: float, height: float, size: str) -> list[Any]:
+def span_marks(
+    marks: list[dict[str, Any]],
+    width: float,
+    height: float,
+    size: str,
+    *,
+    room: float = 0,
+    numbers: float = NUMBERS,
+) -> list[Any]:
+    """Each row's bar with its name and number. room: more for names; numbers: for numbers; pixels."""
     alt, colours, base = library(), tokens(), chart(marks)
     y = alt.Y("y:Q", scale=scale(0, height, reverse=True), axis=None)
     tone = alt.Color(
@@ -227,14 +236,14 @@ def _span_marks(marks: list[dict[str, Any]], width: float, height: float, size: 
         up = alt.Y("above:Q", axis=None)
         return [
             *bars,
-            base.mark_text(align="left", fontWeight=600, limit=width - NUMBERS).encode(
+            base.mark_text(align="left", fontWeight=600, limit=width - numbers).encode(
                 x=alt.value(0), y=up, text="name:N"
             ),
             base.mark_text(align="right", fontSize=SMALL, color=colours["ink-2"]).encode(
                 x=alt.value(width), y=up, text="t:N"
             ),
         ]
-    room = NAMES[size]
+    room += NAMES[size]
     return [
         *bars,
         base.mark_text(align="left", limit=room - 12).encode(

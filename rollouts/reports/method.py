@@ -16,7 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rollouts.reports import chances, example_lines
+from rollouts.reports import chances, example_lines, method_charts
 from rollouts.reports.svg import SIZES, render
 from rollouts.web import formatting as say
 
@@ -87,6 +87,23 @@ class ExampleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageLine:
+    """How often one kind's interval for one look held the truth in one situation."""
+
+    method: str
+    situation: str
+    covered: float
+    low: float  # of two Monte-Carlo standard errors about it
+    high: float
+    is_warning: bool  # a sum that nobody corrected
+
+    @property
+    def text(self) -> str:
+        """The share in words, to the tenth of a per cent."""
+        return say.exact_share(self.covered)
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """All that the page prints of the benchmark."""
 
@@ -105,6 +122,8 @@ class Measured:
     missed: float
     drift: Mapping[str, float]
     examples: Mapping[str, Any]
+    coverage: tuple[CoverageLine, ...] = ()
+    n_coverage: int = 0
 
     @property
     def example_rows(self) -> tuple[ExampleRow, ...]:
@@ -154,6 +173,20 @@ def measured_of(held: Mapping[str, Any]) -> Measured:
         missed=max(max(miss["low"], miss["high"]) for miss in misses),
         drift=held["drift"],
         examples=held["examples"],
+        coverage=tuple(_covered(item) for item in held.get("coverage", {}).get("rows", ())),
+        n_coverage=held.get("coverage", {}).get("replications", 0),
+    )
+
+
+def _covered(item: Mapping[str, Any]) -> CoverageLine:
+    error = TWO_ERRORS * sqrt(item["covered"] * (1 - item["covered"]) / max(item["decided"], 1))
+    return CoverageLine(
+        method=item["method"],
+        situation=item["situation"],
+        covered=item["covered"],
+        low=item["covered"] - error,
+        high=min(item["covered"] + error, 1.0),
+        is_warning=item["is_warning"],
     )
 
 
@@ -242,8 +275,31 @@ def pictures() -> dict[str, dict[str, Markup]]:
         }
         for line in held.rules
     ]
+    within = [
+        {
+            "name": line.name,
+            "low": max(line.at_limit - held.error, 0.0),
+            "high": line.at_limit + held.error,
+            "text": say.exact_share(line.at_limit),
+            "is_ours": True,
+        }
+        for line in held.situations
+        if line.alpha == PROMISED
+    ]
+    covered = [
+        {
+            "name": line.situation,
+            "low": line.low,
+            "high": line.high,
+            "text": line.text,
+            "is_ours": not line.is_warning,
+        }
+        for line in held.coverage
+    ]
     drawn: dict[str, dict[str, Any]] = {
         "rules": {size: chances.spans(rows, PROMISED, size) for size in SIZES},
+        "situations": {size: chances.spans(within, PROMISED, size) for size in SIZES},
+        "coverage": {size: method_charts.coverage(covered, 1 - PROMISED, size) for size in SIZES},
         "examples": {
             size: example_lines.example_lines(held.examples, PROMISED, size) for size in SIZES
         },

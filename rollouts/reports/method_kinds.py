@@ -152,9 +152,8 @@ OVER_ROLLOUTS = Method(
     "are of another kind. They were chosen by what was seen, not by what somebody knew beside it. "
     "Effects last, and add up.",
     "Each rollout's effect is taken from its last snapshot with its error for one look, stage by stage. "
-    "Average: random effects by Paule and Mandel with Hartung and Knapp's interval, and a prediction "
-    "interval for the next. Each effect: posterior over the scatter, whose prior is flat (below five "
-    "effects a half-Cauchy); the sum's interval carries what is not known of the scatter. Withdrawn "
+    "Average: random effects by Paule and Mandel with Hartung and Knapp's interval. The next, and "
+    "each effect: posterior over the scatter, whose prior is flat (below five effects a half-Cauchy); the sum's interval carries what is not known of the scatter. Withdrawn "
     "rollouts are learnt from; broken splits, evidence not to be used and other definitions are left "
     "out by name. Beside it Lee and Shen's correction, by each plan's own rule. Stopping early biases "
     "an effect as seen, not one that is drawn in so.",

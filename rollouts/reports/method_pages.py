@@ -24,6 +24,7 @@ def show_method() -> str:
         measured=method.measured(),
         pictures=method.pictures(),
         groups=method_groups.grouped(method_words.METHODS),
+        names={item.anchor: item.name for item in method_words.METHODS},
         counted=method_words.COUNTED,
         refused=method_words.REFUSED,
         limits=method_words.LIMITS,

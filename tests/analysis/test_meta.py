@@ -133,3 +133,16 @@ def test_the_interval_holds_for_few_rollouts():
         hits += result.low <= 1 <= result.high
 
     assert hits / rounds >= 0.93
+
+
+@pytest.mark.parametrize(("n", "scatter"), [(12, 0.01), (12, 0.03), (40, 0.01)])
+def test_the_next_true_effect_lies_where_it_was_expected(n, scatter):
+    """In about 95 of 100, also where errors outgrow the scatter and it is hardly seen."""
+    draw, held = np.random.default_rng(8), 0
+    for _ in range(300):
+        truth, errors = draw.normal(0, scatter, n + 1), draw.uniform(0.015, 0.05, n)
+        seen = draw.normal(truth[:n], errors)
+        found = random_effects([Estimate("", v, e) for v, e in zip(seen, errors, strict=True)])
+        held += found.next_low <= truth[n] <= found.next_high
+
+    assert held / 300 >= 0.92

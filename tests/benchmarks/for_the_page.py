@@ -1,9 +1,10 @@
 """The figures of the page "How we measure", from the benchmark's output.
 
     python -m tests.benchmarks.operating_characteristics --replications 1000 --json raw.json
-    python -m tests.benchmarks.for_the_page raw.json
+    python -m tests.benchmarks.coverage --replications 1000 --json coverage.json
+    python -m tests.benchmarks.for_the_page raw.json --coverage coverage.json
 
-Writes rollouts/reports/data/operating.json: every rule in every situation, shortened to what the
+Either may be left out; what it measured then stays as the page has it. Writes rollouts/reports/data/operating.json: every rule in every situation, shortened to what the
 page prints, and two example plans simulated as every plan page simulates its own.
 """
 
@@ -22,6 +23,7 @@ from analysis.populations import proportion
 from analysis.stoploss import Kind
 from rollouts.metrics.model import Aggregation, Definition, Direction, Selector
 from rollouts.results.pacing import form_of
+from tests.benchmarks.coverage import UNCORRECTED
 from tests.benchmarks.operating_characteristics import NOT_AS_COUNT, OURS
 from tests.benchmarks.situations import RAMP as BENCHMARK_RAMP
 from tests.benchmarks.situations import RISING, all_situations
@@ -124,13 +126,32 @@ def _row(item: Characteristic) -> dict[str, Any]:
     }
 
 
+def covered(raw: dict[str, Any]) -> dict[str, Any]:
+    """What the page prints of the benchmark of intervals, with what stands there to warn marked."""
+    rows = [{**row, "covered": round(row["covered"], 4)} for row in raw["rows"]]
+    return {
+        "replications": raw["replications"],
+        "rows": [{**row, "is_warning": row["situation"] == UNCORRECTED} for row in rows],
+    }
+
+
+def _made_on(path: Path) -> str:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("raw", type=Path, help="what the benchmark wrote with --json")
+    parser.add_argument("raw", type=Path, nargs="?", help="what the benchmark wrote with --json")
+    parser.add_argument("--coverage", type=Path, help="what the benchmark of intervals wrote")
     parser.add_argument("--to", type=Path, default=PAGE, help="the page's file")
     chosen = parser.parse_args(arguments)
-    made_on = datetime.fromtimestamp(chosen.raw.stat().st_mtime, UTC).date().isoformat()
-    held = shortened(json.loads(chosen.raw.read_text()), made_on)
+    before = json.loads(chosen.to.read_text()) if chosen.to.exists() else {}
+    held = before
+    if chosen.raw:
+        held = shortened(json.loads(chosen.raw.read_text()), _made_on(chosen.raw))
+        held |= {"coverage": before["coverage"]} if "coverage" in before else {}
+    if chosen.coverage:
+        held["coverage"] = covered(json.loads(chosen.coverage.read_text()))
     chosen.to.parent.mkdir(exist_ok=True)
     chosen.to.write_text(json.dumps(held, separators=(",", ":"), ensure_ascii=False) + "\n")
     print(f"{chosen.to}: {chosen.to.stat().st_size:,} bytes")
