@@ -136,6 +136,7 @@ def usable(rows: Any, metrics: Sequence[MetricColumn]) -> Any:
 
     A value is usable if every column of its metric has one that can be; o0, ... is 1 where one
     cannot be. Otherwise both are null.
+    metrics: as asked for.
 
     >>> table = ibis.memtable({"won": [0.0, 1.0, 7.0]})
     >>> usable(table, [MetricColumn("won", Kind.PROPORTION, "won")]).to_pyarrow()["v0"].to_pylist()

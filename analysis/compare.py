@@ -129,6 +129,8 @@ def stratified(
 ) -> AdjustedPair:
     """The same effects of means, compared within strata: a row per stratum and arm.
 
+    control, treatment: rows of one metric, one per stratum. level: of the interval, in (0, 1).
+
     >>> row = Row("a", None, "m", Kind.MEAN, Summary.of([1, 2, 3]), 3, 0, 0)
     >>> stratified({"new": row}, {"new": row})[0].effect.estimate
     0.0
@@ -142,6 +144,8 @@ def stratified(
 
 def level_of(row: Row, ask: Ask) -> float | None:
     """An arm's own value of what is asked: its mean, share, quantile; None where there is none.
+
+    ask: what is wanted of a comparison.
 
     >>> row = Row("a", None, "m", Kind.MEAN, Summary.of([1, 2, 3]), 3, 0, 0)
     >>> level_of(row, Ask(Kind.MEAN))
@@ -163,6 +167,9 @@ def level_of(row: Row, ask: Ask) -> float | None:
 
 def further_tests(control: Row, treatment: Row, ask: Ask) -> dict[str, float | Undecided]:
     """The classical tests that belong to a kind beside its effect, as p-values by name.
+
+    control, treatment: rows of one metric. ask: what is wanted of the comparison. A test that
+    cannot be made is Undecided.
 
     >>> row = Row("a", None, "m", Kind.MEAN, Summary.of([1, 2, 3]), 3, 0, 0)
     >>> further_tests(row, row, Ask(Kind.MEAN))

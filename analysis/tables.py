@@ -46,6 +46,7 @@ def read(source: str | Path | Any) -> Any:
 
     All rows of a CSV file are looked at before a column is called numbers, times or text.
     Raises ValueError for another kind of file and FileNotFoundError for none.
+    source: the file's path.
 
     >>> read("sheet.xlsx")
     Traceback (most recent call last):
@@ -99,6 +100,8 @@ def number(table: Any, column: str) -> Any:
 
 def is_text(table: Any, column: str) -> bool:
     """Whether a column holds words, not numbers written as text.
+
+    table: an Ibis table.
 
     >>> is_text(ibis.memtable({"size": ["2", "NA"], "city": ["Bath", "2"]}), "size")
     False
@@ -165,6 +168,7 @@ def values_of(table: Any, column: str, *, most: int) -> list[str]:
     """The values of a column as text, the commonest first, without missing ones.
 
     Raises ValueError if there are more than `most`.
+    table: an Ibis table.
 
     >>> values_of(ibis.memtable({"plan": ["free", "paid", "free"]}), "plan", most=5)
     ['free', 'paid']
