@@ -60,3 +60,19 @@ def plural(value: float, word: str) -> str:
     """
     stem = word.removesuffix("s")
     return f"{count(value)} {stem if abs(round(value)) == 1 else stem + 's'}"
+
+
+def absolute(value: float, form: str) -> str:
+    """A difference that is no percentage: a share in points, seconds as time, or plainly.
+
+    >>> [absolute(0.031, "share"), absolute(5400.0, "seconds"), absolute(5.25, "number")]
+    ['3.1 points', '1.5 hours', '5.3']
+    """
+    if form == "share":
+        return f"{figures(value * 100)} points"
+    if form != "seconds":
+        return figures(value)
+    for size, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if abs(value) >= size:
+            return f"{figures(value / size)} {name}"
+    return f"{figures(value)} seconds"

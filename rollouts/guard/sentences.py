@@ -5,6 +5,7 @@ Date + deed + fact + interval + limit + count + goal, and no adjective.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from rollouts.guard.model import (
     nearest_goal,
 )
 from rollouts.tolerances.model import Action
-from rollouts.words import MINUS, NBSP, count, figures, moment, percent, plural
+from rollouts.words import MINUS, NBSP, absolute, count, figures, moment, percent, plural
 
 
 def verdict(
@@ -49,7 +50,7 @@ def change(metric: dict[str, Any]) -> str:
     """What a metric did: "contacts rose 31 % (between 18 % and 46 %)"."""
     name = lower_first(metric["name"])
     effect = metric["relative"]
-    show = percent if effect else figures
+    show = percent if effect else _absolute(metric)
     effect = effect or metric["absolute"]
     if effect is None:
         why = metric["undecided"]["reason"] if metric["undecided"] else metric["reason"]
@@ -67,7 +68,14 @@ def limit(metric: dict[str, Any]) -> str:
     """The limit of a guardrail, in words."""
     if metric["limit_scale"] == "relative":
         return percent(metric["limit"])
-    return f"{figures(metric['limit'])} per customer"
+    form = metric.get("form", "number")  # snapshots of earlier releases tell none
+    if form == "number" and metric.get("statistic", "mean") == "mean":
+        return f"{figures(metric['limit'])} per customer"
+    return absolute(metric["limit"], form)
+
+
+def _absolute(metric: dict[str, Any]) -> Callable[[float], str]:
+    return lambda value: absolute(value, metric.get("form", "number"))
 
 
 def lower_first(text: str) -> str:

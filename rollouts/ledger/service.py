@@ -26,7 +26,7 @@ from rollouts.ledger.current import current_catalogue
 from rollouts.ledger.distributions import histograms, times
 from rollouts.ledger.maturity import cut_limit, matured_sums, whole_sums
 from rollouts.ledger.model import Folded, Sums
-from rollouts.ledger.segments import SegmentSums, segment_sums
+from rollouts.ledger.segments import SegmentSums, segment_histograms, segment_sums
 from rollouts.ledger.store import RecentExposureRow
 from rollouts.ledger.volume import volume_before
 from rollouts.lifecycle.measured import list_measured
@@ -48,6 +48,7 @@ __all__ = [
     "offset",
     "prune",
     "recount",
+    "segment_histograms",
     "segment_sums",
     "sums",
     "times",

@@ -70,6 +70,52 @@ def kind(definition: Definition) -> str:
     }[definition.aggregation]
 
 
+def level_note(definition: Definition) -> str:
+    """What a version's own level is, where it is no mean per customer.
+
+    >>> from rollouts.metrics.model import Direction, Selector
+    >>> stars = Definition(
+    ...     Selector("csat"),
+    ...     Aggregation.AVERAGE,
+    ...     Direction.UP,
+    ...     statistic=Statistic.TOP_BOX,
+    ...     top_from=4,
+    ... )
+    >>> level_note(stars)
+    'graded 4 or better'
+    """
+    match definition.statistic:
+        case Statistic.QUANTILE:
+            whom = "events" if definition.per is Per.EVENT else "customers"
+            return f"{definition.quantile * 100:g} % quantile of {whom}"
+        case Statistic.SPREAD:
+            return "mean distance from the median"
+        case Statistic.VARIANCE:
+            return "variance"
+        case Statistic.GRADE:
+            return "mean grade"
+        case Statistic.TOP_BOX:
+            return f"graded {definition.top_from:g} or better"
+        case Statistic.LOW_BOX:
+            return f"graded {definition.low_to:g} or worse"
+        case Statistic.NPS:
+            return "promoters less detractors"
+        case Statistic.TIME:
+            return "mean time without it"
+    return ""
+
+
+def absolute_form(definition: Definition) -> str:
+    """How a difference is told that is no percentage: a share in points, seconds, or a number."""
+    shares = (Statistic.TOP_BOX, Statistic.LOW_BOX, Statistic.GRADE, Statistic.NPS)
+    if definition.statistic in shares:
+        return "share"
+    if definition.statistic is Statistic.TIME:
+        return "seconds"
+    is_share = definition.aggregation is Aggregation.ANY
+    return "share" if is_share and definition.statistic is Statistic.MEAN else "number"
+
+
 def _what(definition: Definition) -> str:
     top = _selected(definition.numerator)
     if definition.per is Per.EVENT:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint
 
 from rollouts.accounts.model import Role
-from rollouts.reports import advice, beside, rule_words, segments, words
+from rollouts.reports import advice, answered, beside, rule_words, segments, words
 from rollouts.web.context import current_actor
 
 bp = Blueprint("reports", __name__, template_folder="templates")
@@ -24,6 +24,7 @@ def _words() -> dict[str, Any]:
         "segments_of": segments.segments_of,
         "beside_of": beside.beside_of,
         "matured_axis": beside.matured_axis,
+        "surveys_of": answered.surveys_of,
         "chances_of": advice.chances_of,
         "grade_of": advice.grade_of,
         "advice_of": advice.advice_of,

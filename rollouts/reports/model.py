@@ -5,18 +5,21 @@ Effects turn so that right is always worse for the customer, whichever way the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rollouts.guard.model import is_futile
 from rollouts.reports import words
 from rollouts.reports.bars import Axis, Drawn, Gauge, Plot
+from rollouts.reports.levels import Body as Body
+from rollouts.reports.levels import Teller as Teller
+from rollouts.reports.levels import base_of
+from rollouts.reports.levels import rates as rates
+from rollouts.reports.levels import teller as teller
 from rollouts.reports.ramp import Step, ramp_of
 from rollouts.web import formatting as say
 
-Body = Mapping[str, Any]
-Teller = Callable[[float], str]
 ORDER = {"harm": 0, "nodata": 1, "unknown": 2, "safe": 3}
 MANY = 12  # guardrails; above it, those that are safe are folded away
 
@@ -227,6 +230,8 @@ HIDDEN = (
     "so_far",
     "adjusted",
     "futility",
+    "levels",
+    "survey",
 )
 
 
@@ -317,15 +322,6 @@ def shown_effect(metric: Body) -> tuple[Body | None, bool]:
     return metric["relative"], True
 
 
-def teller(metric: Body, is_relative: bool) -> Teller:
-    """How the metric's effects are told, in the one scale or the other."""
-    if is_relative:
-        return say.change
-    if metric["aggregation"] == "any":
-        return say.points
-    return lambda value: say.signed(say.number(value))
-
-
 def interval_text(held: Body, is_relative: bool, tell: Teller) -> str:
     """An effect's interval, beside its estimate."""
     if is_relative:
@@ -344,31 +340,15 @@ def limit_text(metric: Body) -> str:
 def plot_of(metric: Body) -> Plot | None:
     """Where the effect lies, right being worse; absolute ones are put over control's mean."""
     held, is_relative = shown_effect(metric)
-    mean = metric["control"]["mean"]
-    if held is None or (not is_relative and not mean):
+    base = base_of(metric)
+    if held is None or (not is_relative and not base):
         return None
-    scale = metric["sign"] / (1.0 if is_relative else abs(mean))
+    scale = metric["sign"] / (1.0 if is_relative else base)
     low, high = sorted((held["low"] * scale, held["high"] * scale))
     limit = metric["limit"]
     if limit is not None and metric["limit_scale"] == "absolute":
-        limit = limit / abs(mean) if mean else None
+        limit = limit / base if base else None
     return Plot(low, held["estimate"] * scale, high, limit)
-
-
-def rates(metric: Body, units: tuple[str, str]) -> tuple[str, str, str]:
-    """Old and new level of a metric, and what they are counted per."""
-    old, new = metric["control"]["mean"], metric["treatment"]["mean"]
-    one, many = units
-    leading = old if old is not None else new
-    match metric["aggregation"]:
-        case "any" if leading is None or leading >= 0.1:
-            return say.exact_share(old), say.exact_share(new), f"of {many}"
-        case "any" | "count" if leading is not None and leading < 1:
-            per = (say.number(v * 1000 if v is not None else None) for v in (old, new))
-            return (*per, f"per 1,000 {many}")  # type: ignore[return-value]
-        case "ratio":
-            return say.number(old), say.number(new), "a ratio"
-    return say.number(old), say.number(new), f"per {one}"
 
 
 def axis_of(rows: Sequence[Drawn]) -> Axis:

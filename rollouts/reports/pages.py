@@ -22,6 +22,7 @@ from rollouts.reports import (
 )
 from rollouts.reports import editor_pages as editor_pages
 from rollouts.reports import group_pages as group_pages
+from rollouts.reports import metric_pages as metric_pages
 from rollouts.reports import setup_pages as setup_pages
 from rollouts.reports import upkeep_pages as upkeep_pages
 from rollouts.reports import who_pages as who_pages

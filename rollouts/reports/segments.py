@@ -111,7 +111,17 @@ def _harm(item: Body, pulled: Body, sign: int) -> float:
 
 
 def _cell(metric: Body, item: Body, pulled: float | None, units: tuple[str, str]) -> Cell:
-    here = {**metric, **item, "limit_scale": "relative", "limit": None}
+    # Earlier releases told segments by their mean, whatever the kind.
+    form = metric.get("form") if "levels" in item else None
+    levels = item.get("levels")
+    here = {
+        **metric,
+        "form": form,
+        "levels": levels,
+        **item,
+        "limit_scale": "relative",
+        "limit": None,
+    }
     if not item["relative"]:
         here["limit_scale"] = "absolute"
     held, is_relative = model.shown_effect(here)
@@ -135,7 +145,8 @@ def _cell(metric: Body, item: Body, pulled: float | None, units: tuple[str, str]
 
 def _pulled(item: Body, pulled: float | None, is_relative: bool, tell: model.Teller) -> str:
     """The shrunken difference in the scale of the effect beside it."""
-    mean = item["control"]["mean"]
-    if pulled is None or (is_relative and not mean):
+    levels = item.get("levels")
+    base = levels["control"] if levels else item["control"]["mean"]
+    if pulled is None or (is_relative and not base):
         return ""
-    return tell(pulled / mean if is_relative else pulled)
+    return tell(pulled / base if is_relative else pulled)

@@ -23,6 +23,7 @@ CHANCES = (
     "saved_days",
     "saved_units",
 )
+UNANSWERED = ("low", "high", "outer_low", "outer_high")
 COLUMNS = (
     "snapshot",
     "plan_hash",
@@ -72,6 +73,13 @@ COLUMNS = (
     ),
     *(f"adjusted_{name}" for name in EFFECTS),
     "adjusted_gain",
+    "statistic",
+    "control_level",
+    "new_level",
+    "level_is",
+    "cut_at",
+    *(f"{arm}_{name}" for arm in ("control", "new") for name in ("asked", "answered")),
+    *(f"unanswered_{name}" for name in UNANSWERED),
     *(f"futility_{name}" for name in CHANCES),
     "evidence_grade",
     "recommendation",
@@ -136,6 +144,7 @@ def _row(body: Body, arm: str, metric: Body) -> dict[str, Any]:
         "variation": arm,
         "metric": metric["key"],
         **{name: metric[name] for name in ("name", "role", "aggregation", "meaning")},
+        **_levels(metric),
         **{f"control_{name}": metric["control"][name] for name in ("n", "total", "mean")},
         **{f"new_{name}": metric["treatment"][name] for name in ("n", "total", "mean")},
         **{f"relative_{name}": relative.get(name) for name in ("estimate", "low", "high")},
@@ -167,6 +176,7 @@ def _beside(body: Body, arm: str, metric: Body) -> dict[str, Any]:
         **_part("matured", matured),
         **_effects("adjusted", adjusted),
         "adjusted_gain": (adjusted or {}).get("gain"),
+        **_surveyed(metric),
         **{f"futility_{name}": chances.get(name) for name in CHANCES},
         "evidence_grade": (body.get("evidence") or {}).get("grade"),
         "recommendation": next((item["outcome"] for item in said if item["key"] == arm), None),
@@ -187,4 +197,27 @@ def _effects(name: str, held: Body | None) -> dict[str, Any]:
         f"{name}_{scale}_{end}": ((held or {}).get(scale) or {}).get(end)
         for scale in ("relative", "absolute")
         for end in ("estimate", "low", "high")
+    }
+
+
+def _levels(metric: Body) -> dict[str, Any]:
+    """A kind's own levels, where they are no means; snapshots of earlier releases have none."""
+    levels = metric.get("levels") or {}
+    return {
+        "statistic": metric.get("statistic"),
+        "control_level": levels.get("control"),
+        "new_level": levels.get("treatment"),
+        "level_is": levels.get("note"),
+    }
+
+
+def _surveyed(metric: Body) -> dict[str, Any]:
+    """Who was asked and answered, what the others could change, and where values were cut."""
+    survey = metric.get("survey") or {}
+    bounds = survey.get("bounds") or {}
+    arms = {"control": survey.get("control") or {}, "new": survey.get("treatment") or {}}
+    return {
+        "cut_at": (metric.get("cut") or {}).get("limit"),
+        **{f"{arm}_{n}": held.get(n) for arm, held in arms.items() for n in ("asked", "answered")},
+        **{f"unanswered_{name}": bounds.get(name) for name in UNANSWERED},
     }

@@ -8,6 +8,7 @@ from analysis.effect import Effect, Finding, Scale, Undecided
 from analysis.noninferiority import finding
 from analysis.sequence import always_valid
 from rollouts.metrics.model import Direction
+from rollouts.metrics.words import level_note
 from rollouts.results.kinds import compare_units, levels_of
 from rollouts.results.shown import Answer, effects_shown
 from rollouts.results.work import Measuring, MetricInPlan
@@ -31,11 +32,12 @@ def distributed(
     return always_valid(relative, planned=planned), always_valid(absolute, planned=planned)
 
 
-def levels_shown(work: Measuring, place: int, metric: MetricInPlan) -> dict[str, float | None]:
+def levels_shown(work: Measuring, place: int, metric: MetricInPlan) -> dict[str, Any]:
     """Both versions' own levels in what is compared: the quantile, the share, the mean time."""
     held = work.units(metric)
     control, treatment = levels_of(metric.definition, held.get(work.control), held.get(place))
-    return {"control": control, "treatment": treatment}
+    note = level_note(metric.definition)
+    return {"control": control, "treatment": treatment, "note": note}
 
 
 def judged(

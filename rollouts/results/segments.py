@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -10,15 +12,22 @@ from analysis import mean, proportion, ratio
 from analysis.effect import Effect, Undecided
 from analysis.estimate import Estimate
 from analysis.heterogeneity import Heterogeneity, by_dimension
+from analysis.histogram import Histogram
 from analysis.multiplicity import holm
 from analysis.summary import PairSummary
 from rollouts.ledger import service as ledger
 from rollouts.ledger.service import SegmentSums
-from rollouts.metrics.model import Aggregation, Definition
+from rollouts.metrics.model import Aggregation, Definition, Per, Statistic
+from rollouts.metrics.words import level_note
+from rollouts.results.kinds import compare_units, levels_of
 from rollouts.results.shown import effect_shown
 from rollouts.results.work import Measuring, MetricInPlan
 
 LEVEL = 0.95
+WHOLE_ONLY = Undecided(
+    "times and quantiles of events are told for all customers together only",
+    "a share or a sum beside it, which is told within segments too",
+)
 Answer = Effect | Undecided
 
 
@@ -31,14 +40,7 @@ def by_segments(
         {
             "attribute": attribute,
             "metrics": [
-                _metric(
-                    metric,
-                    ledger.segment_sums(
-                        session, rollout_id, attribute, metric.version_id, metric.definition
-                    ),
-                    control,
-                    place,
-                )
+                _metric(metric, _read(session, rollout_id, attribute, metric), control, place)
                 for metric in work.metrics.values()
             ],
         }
@@ -46,23 +48,61 @@ def by_segments(
     ]
 
 
-def _metric(metric: MetricInPlan, sums: SegmentSums, control: int, place: int) -> dict[str, Any]:
-    held: list[dict[str, Any]] = []
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A metric within each value of an attribute: its sums and, where those say too little, more."""
+
+    sums: SegmentSums
+    units: Mapping[tuple[str, int], Histogram] | None  # None: sums say all, or nothing does
+
+
+def _read(session: Session, rollout_id: int, attribute: str, metric: MetricInPlan) -> Within:
+    asked = (session, rollout_id, attribute, metric.version_id, metric.definition)
+    units = None if _by_sums(metric.definition) else ledger.segment_histograms(*asked)
+    return Within(ledger.segment_sums(*asked), units)
+
+
+def _by_sums(definition: Definition) -> bool:
+    return definition.statistic is Statistic.MEAN or _is_whole_only(definition)
+
+
+def _is_whole_only(definition: Definition) -> bool:
+    return definition.statistic is Statistic.TIME or definition.per is Per.EVENT
+
+
+def _metric(metric: MetricInPlan, held: Within, control: int, place: int) -> dict[str, Any]:
+    shown: list[dict[str, Any]] = []
     estimates: dict[str, Estimate | Undecided] = {}
-    for value in sums.values:
-        arms = [sums.by_value.get((value, arm), PairSummary()) for arm in (control, place)]
-        absolute, relative = _compare(metric.definition, *arms)
+    for value in held.sums.values:
+        arms = [held.sums.by_value.get((value, arm), PairSummary()) for arm in (control, place)]
+        absolute, relative, levels = _effects(metric, held, value, control, place)
         estimates[value] = (
             Estimate.of_effect(value, absolute) if isinstance(absolute, Effect) else absolute
         )
-        held.append(_shown(metric.definition, value, arms, absolute, relative))
-    _correct(held)
+        shown.append(_shown(metric.definition, value, arms, absolute, relative, levels))
+    _correct(shown)
     return {
         "key": metric.key,
         "name": metric.name,
-        "values": held,
+        "values": shown,
         "interaction": _interaction(estimates),
     }
+
+
+def _effects(
+    metric: MetricInPlan, held: Within, value: str, control: int, place: int
+) -> tuple[Answer, Answer, dict[str, Any] | None]:
+    """(absolute, relative, levels) within one segment."""
+    if _is_whole_only(metric.definition):
+        return WHOLE_ONLY, WHOLE_ONLY, {"control": None, "treatment": None, "note": ""}
+    if held.units is None:
+        arms = [held.sums.by_value.get((value, arm), PairSummary()) for arm in (control, place)]
+        return (*_compare(metric.definition, *arms), None)
+    units = [held.units.get((value, arm)) for arm in (control, place)]
+    absolute, relative = compare_units(metric.definition, *units, level=LEVEL)
+    first, second = levels_of(metric.definition, *units)
+    note = level_note(metric.definition)
+    return absolute, relative, {"control": first, "treatment": second, "note": note}
 
 
 def _compare(
@@ -85,12 +125,14 @@ def _shown(
     arms: list[PairSummary],
     absolute: Answer,
     relative: Answer,
+    levels: dict[str, Any] | None,
 ) -> dict[str, Any]:
     undecided = absolute if isinstance(absolute, Undecided) else None
     return {
         "value": value,
         "control": _arm(definition, arms[0]),
         "treatment": _arm(definition, arms[1]),
+        "levels": levels,
         "absolute": effect_shown(absolute),
         "relative": effect_shown(relative),
         "p_value": absolute.p_value if isinstance(absolute, Effect) else None,

@@ -10,7 +10,7 @@ from analysis.effect import Effect, Undecided
 from analysis.guardrail import Look
 from analysis.stoploss import Stratum
 from rollouts.metrics.model import Definition
-from rollouts.metrics.words import meaning
+from rollouts.metrics.words import absolute_form, meaning
 from rollouts.results.cutting import cut_shown
 from rollouts.results.strata import Counted, mean_of
 from rollouts.results.work import Measuring, MetricInPlan
@@ -46,6 +46,7 @@ def metric_shown(
         "direction": definition.direction.value,
         "sign": definition.harm_sign,
         "statistic": definition.statistic.value,
+        "form": absolute_form(definition),
         "meaning": meaning(definition),
         "method": METHOD,
         "limit": None,

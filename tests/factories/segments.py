@@ -28,7 +28,7 @@ def make_segment(
         estimates[value] = (
             Estimate.of_effect(value, absolute) if isinstance(absolute, Effect) else absolute
         )
-        held.append(segments._shown(COUNTS, value, [old, new], absolute, relative))
+        held.append(segments._shown(COUNTS, value, [old, new], absolute, relative, None))
     segments._correct(held)
     metric = {
         "key": key,

@@ -24,6 +24,8 @@ PATHS = (
     "/flags",
     "/flags/guided-returns",
     "/catalogue/contacts",
+    "/catalogue/+new",
+    "/catalogue/contacts/edit",
     "/audit",
     "/flags/guided-returns/rules",
     "/flags/guided-returns/revisions/1",

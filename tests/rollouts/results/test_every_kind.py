@@ -1,6 +1,9 @@
 """Each kind of metric through API, ingest, ledger and look, against other people's statistics."""
 
+import csv
+import io
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -262,3 +265,30 @@ def test_a_survey_whose_answers_leave_its_scale_is_not_bounded(story: Story):
 
     assert survey["bounds"] is None
     assert "outside the grades" in survey["reason"]
+
+
+def test_the_report_tells_each_kind_in_its_own_form(story: Story):
+    """Quantiles as such, shares and scores in points, who answered, and the same in the CSV."""
+    story.send(events(told()))
+    snapshot = story.look("kinds")["id"]
+
+    page = story.client.get(f"/rollouts/kinds/report/{snapshot}").text
+    rows = csv.DictReader(
+        io.StringIO(story.client.get(f"/rollouts/kinds/report/{snapshot}.csv").text)
+    )
+
+    for words in (
+        "90 % quantile of events",
+        "promoters less detractors",
+        "graded 2 or worse",
+        "Who answered",
+        "Whatever the silent think",
+        "cut at the 90 % quantile of those who have any",
+    ):
+        assert words in page, words
+    assert re.search(r"It vanishes if those silent .* given [1-5]", page)
+    by_key = {row["metric"]: row for row in rows}
+    assert float(by_key["p90-events"]["new_level"]) > float(by_key["p90-events"]["control_level"])
+    assert by_key["csat"]["control_asked"] != by_key["nps"]["control_asked"]
+    assert float(by_key["csat"]["unanswered_low"]) < float(by_key["csat"]["unanswered_high"])
+    assert float(by_key["cut"]["cut_at"]) > 0
