@@ -18,9 +18,7 @@ def list_metrics() -> str:
     search, after = asked.text("search"), asked.text("after") or None
     with reading() as session:
         page = catalogue.list_metrics(session, search=search, after=after)
-    may_edit = current_actor().role.includes(Role.EDITOR)
-    held = {"page": page, "search": search, "after": after, "may_edit": may_edit}
-    return render_template("reports/metrics.html", **held)
+    return render_template("reports/metrics.html", page=page, search=search, after=after)
 
 
 @bp.get("/catalogue/<key>", endpoint="metric")
@@ -29,8 +27,7 @@ def show_metric(key: str) -> str:
     """One metric: what it counts now and what it counted before."""
     with reading() as session:
         page = catalogue.get_metric(session, key)
-    may_edit = current_actor().role.includes(Role.EDITOR)
-    return render_template("reports/metric.html", page=page, may_edit=may_edit)
+    return render_template("reports/metric.html", page=page)
 
 
 # Names of people and their reasons stand here, so reading results is not enough.
