@@ -211,6 +211,7 @@ def _review(flag: Flag, texts: details.Texts, fields: dict[str, Any]) -> Respons
         texts=texts,
         review=tried.review,
         effects=effects_of(runtime().db, flag, tried, (), now()),
+        at=now(),
         wrong=wrong,
     )
     return make_response(page, 422 if wrong else 200)

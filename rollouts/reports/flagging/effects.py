@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class Effect:
     """What an edit does in one environment, to the users that were asked."""
 
     environment: str
+    at: datetime  # from when on
     impact: Impact
     is_made_up: bool  # ids 1 to 10,000; else a list that somebody gave
     is_whole: bool  # nothing but ids decides, so that made-up users tell all
@@ -72,11 +73,25 @@ def get_effects(
         for row in lifecycle.list_rollouts(session, flag=before.key, limit=MOST_ROLLOUTS)
         if row.state.is_live
     ]
+    moments = {name: _first_difference(before, after, name, now) for name in environments}
     return tuple(
-        _effect(session, before, after, environment, given, live, now)
-        for environment in environments
-        if payload.feature(before, environment, now) != payload.feature(after, environment, now)
+        _effect(session, before, after, environment, given, live, moment)
+        for environment, moment in moments.items()
+        if moment is not None
     )
+
+
+def _first_difference(
+    before: Flag, after: Flag, environment: str, now: datetime
+) -> datetime | None:
+    """When the two first serve something else: now, or once a schedule lets a rule in or out."""
+    moment: datetime | None = now
+    while moment is not None:
+        sides = [payload.feature(flag, environment, moment) for flag in (before, after)]
+        if sides[0] != sides[1]:
+            return moment
+        moment = payload.next_change((before, after), environment, moment)
+    return None
 
 
 def _effect(
@@ -86,15 +101,15 @@ def _effect(
     environment: str,
     given: Sequence[dict[str, Any]],
     live: Iterable[RolloutRow],
-    now: datetime,
+    at: datetime,
 ) -> Effect:
     users = given or made_up_users((before, after), environment)
-    impact = measure(session, before, after, environment, users, now=now)
+    impact = measure(session, before, after, environment, users, now=at)
     is_whole = all(is_told_by_ids(flag, environment) for flag in (before, after))
     touched = [row for row in live if row.environment_key == environment]
-    found = Effect(environment, impact, not given, is_whole, ())
+    found = Effect(environment, at, impact, not given, is_whole, ())
     told = (_on_rollout(row, after, found) for row in touched)
-    return Effect(environment, impact, not given, is_whole, tuple(told))
+    return replace(found, rollouts=tuple(told))
 
 
 def _on_rollout(row: RolloutRow, after: Flag, effect: Effect) -> OnRollout:
