@@ -91,14 +91,16 @@ def save(
     now: datetime,
 ) -> Flag:
     """Check a flag and write all that a change leaves behind."""
-    check_flag(list_places(session), before, after, actor, reason)
+    places = list_places(session)
+    check_flag(places, before, after, actor, reason)
     groups = {group.key: group for group in list_groups(session)}
     live = store.list_live_flags(session)
     refuse("The flag", flag_reference_faults(after, live, groups))
     (written,) = write_all(session, [(before, after)], action, actor, reason, now)
     saved = written.flag
     others = [flag for flag in live if flag.key != saved.key]
-    publish(session, now, live=others if saved.is_archived else [*others, saved])
+    live = others if saved.is_archived else [*others, saved]
+    publish(session, now, live=live, places=_touched(places, before, saved))
     return saved
 
 

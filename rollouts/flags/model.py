@@ -227,6 +227,9 @@ class FlagState:
     rules: tuple[Rule, ...] = ()
 
 
+NEVER_SET = FlagState()
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """A flag and its state in each environment."""
@@ -255,7 +258,7 @@ class Flag:
 
     def state(self, environment: str) -> FlagState:
         """The flag in that environment; switched off where nobody ever set it."""
-        return self.states.get(environment, FlagState())
+        return self.states.get(environment, NEVER_SET)
 
     def default_in(self, environment: str) -> Value:
         """What those get whom no rule concerns."""

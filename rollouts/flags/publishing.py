@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -22,18 +22,24 @@ def publish(
     *,
     forced: str | None = None,
     live: Sequence[Flag] | None = None,
+    places: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Render every environment anew; returns the current version of each by key.
 
     An environment whose payload stays the same keeps its version, unless it is the `forced` one.
     live: all flags that are not archived, where the caller has them at hand.
+    places: keys of the environments in which the change can be seen, where the caller knows.
     Call it after the change, and `lock_environments` before it.
     """
     session.flush()
     flags = store.list_live_flags(session) if live is None else live
     groups = [row.to_domain() for row in store.list_group_rows(session)]
     rows = environment_store.lock_environments(session)
-    is_new = [_publish_one(session, row, flags, groups, now, row.key == forced) for row in rows]
+    is_new = [
+        _publish_one(session, row, flags, groups, now, row.key == forced)
+        for row in rows
+        if places is None or row.key in places
+    ]
     if any(is_new):
         environment_store.bump_serial(session)
     return {row.key: row.version for row in rows}

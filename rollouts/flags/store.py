@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -44,8 +43,8 @@ NO_JSON: Final = (  # columns of a flag, the id first
     "archived_at",
 )
 FLAGS_REMEMBERED: Final = 4_000  # as one process has read them
-STATES_REMEMBERED: Final = 10_000  # of flags in environments
 Item = TypeVar("Item")
+_StateText = tuple[str, bool, str, str]  # environment, on or off, values, rules
 
 
 class FlagRow(Base):
@@ -214,39 +213,37 @@ def _list_flags(session: Session, which: ColumnElement[bool]) -> list[Flag]:
     query = select(*(getattr(FlagRow, name) for name in NO_JSON), *texts).where(which)
     found = session.execute(query.order_by(FlagRow.key)).all()
     states = _states_by_flag(session, [row[0] for row in found])
-    return [replace(_read_flag(*row), states=states[row[0]]) for row in found]
+    return [_read_flag(tuple(row), tuple(states[row[0]])) for row in found]
+
+
+def _states_by_flag(session: Session, flag_ids: Sequence[int]) -> dict[int, list[_StateText]]:
+    """What each flag does in each environment, as it is stored."""
+    names = {row.id: row.key for row in list_environments(session)}
+    found: dict[int, list[_StateText]] = {flag_id: [] for flag_id in flag_ids}
+    texts = cast(FlagStateRow.values, Text), cast(FlagStateRow.rules, Text)
+    query = select(
+        FlagStateRow.flag_id, FlagStateRow.environment_id, FlagStateRow.is_enabled, *texts
+    ).where(_among(FlagStateRow.flag_id, flag_ids))
+    for flag_id, environment_id, is_enabled, values, rules in session.execute(
+        query.order_by(FlagStateRow.environment_id)
+    ):
+        if flag_id in found:
+            found[flag_id].append((names[environment_id], is_enabled, values, rules))
+    return found
 
 
 @lru_cache(maxsize=FLAGS_REMEMBERED)
-def _read_flag(*columns: Any) -> Flag:
-    """A flag without its states, from its columns; of those that hold JSON, from the text."""
+def _read_flag(columns: tuple[Any, ...], states: tuple[_StateText, ...]) -> Flag:
+    """A flag from its columns; from those that hold JSON, from their text."""
     *plain, tags, values = columns
     named = dict(zip(NO_JSON, plain, strict=True))
-    return FlagRow(**named, tags=json.loads(tags), values=json.loads(values)).to_domain({})
+    row = FlagRow(**named, tags=json.loads(tags), values=json.loads(values))
+    return row.to_domain({name: _read_state(*raw) for name, *raw in states})
 
 
-def _states_by_flag(session: Session, flag_ids: Sequence[int]) -> dict[int, dict[str, FlagState]]:
-    """What each flag does in each environment."""
-    names = {row.id: row.key for row in list_environments(session)}
-    states: dict[int, dict[str, FlagState]] = {flag_id: {} for flag_id in flag_ids}
-    query = select(
-        FlagStateRow.flag_id,
-        FlagStateRow.environment_id,
-        FlagStateRow.is_enabled,
-        cast(FlagStateRow.values, Text),
-        cast(FlagStateRow.rules, Text),
-    ).where(_among(FlagStateRow.flag_id, flag_ids))
-    for flag_id, environment_id, *raw in session.execute(
-        query.order_by(FlagStateRow.environment_id)
-    ):
-        if flag_id in states:
-            states[flag_id][names[environment_id]] = _read_state(*raw)
-    return states
-
-
-@lru_cache(maxsize=STATES_REMEMBERED)
+@lru_cache(maxsize=FLAGS_REMEMBERED)
 def _read_state(is_enabled: bool, values: str, rules: str) -> FlagState:
-    """A state from its columns' text: one change reads all, though nearly all are as before."""
+    """A state from its columns' text: many flags have the same."""
     own = _given(json.loads(values), "default")
     return FlagState(is_enabled, own, load_rules(json.loads(rules)))
 

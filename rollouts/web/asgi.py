@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -45,6 +46,8 @@ STREAMS: Final = "/sub/"
 OFREP_STREAMS: Final = "/ofrep/v1/stream/"
 
 PREPARE_SECONDS: Final = 2.0
+SWITCH_SECONDS: Final = 0.001  # a thread that renders a page gives way to the loop so soon
+GARBAGE: Final = (20_000, 20, 50)  # a look through thousands of streams holds up all of them
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -56,6 +59,8 @@ def create_edge(settings: Settings | None = None) -> Edge:
     edge = Edge(parts, create_app(parts=parts))
     gc.collect()
     gc.freeze()  # what is loaded by now stays: looking through it again would hold up requests
+    gc.set_threshold(*GARBAGE)
+    sys.setswitchinterval(SWITCH_SECONDS)
     return edge
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -81,25 +82,38 @@ class Beacon:
         self._writers: list[asyncio.StreamWriter] = []
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + self._frame)
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:  # somebody only looked whether we are here
+            writer.close()
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        writer.write(self._frame)
         self._writers.append(writer)
 
-    async def run(self, port: int, trigger: str) -> None:
-        """Serve; write the frame to all each time that the file is touched."""
+    def _tell(self) -> None:
+        for writer in self._writers:
+            writer.write(self._frame)
+
+    async def run(self, port: int) -> None:
+        """Serve; write the frame to all at each SIGUSR1."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._tell)
         server = await asyncio.start_server(self._serve, "127.0.0.1", port, backlog=4096)
-        seen = 0.0
-        async with server:
-            while True:
-                await asyncio.sleep(0.001)
-                path = Path(trigger)
-                stamp = path.stat().st_mtime if path.exists() else 0.0
-                if stamp != seen:
-                    seen = stamp
-                    for writer in self._writers:
-                        writer.write(self._frame)
+        await server.serve_forever()
+
+
+def unchanged() -> Any:
+    """A 304 as soon as it is asked for anything."""
+    headers = [(b"etag", b'"x"'), (b"cache-control", b"public, max-age=30")]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+
+    return app
 
 
 if __name__ == "__main__":
     beacon = Beacon(Path(os.environ["FRAME"]).read_bytes())
-    asyncio.run(beacon.run(int(os.environ["PORT"]), os.environ["TRIGGER"]))
+    asyncio.run(beacon.run(int(os.environ["PORT"])))

@@ -100,15 +100,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[None]:
-    """A server process that answers."""
+def running(command: list[str], port: int, environment: dict[str, str]) -> Iterator[int]:
+    """The id of a server process that answers."""
     server = subprocess.Popen(command, env={**os.environ, **environment})
     try:
         for _ in range(300):
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
                 break
             time.sleep(0.1)
-        yield
+        yield server.pid
     finally:
         server.terminate()
         server.wait(30)
