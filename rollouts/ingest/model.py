@@ -116,4 +116,4 @@ class Drop(msgspec.Struct, frozen=True):
     """An event that counts for nothing, and why."""
 
     reason: str
-    rollout: str = ""
+    exposure: Exposure | None = None  # as far as it is understood, if it was to be one

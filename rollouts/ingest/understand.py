@@ -139,24 +139,27 @@ def _kind(name: str) -> str:
 def _exposure(
     properties: Mapping[str, Any], who: Who, at_us: int, message: int | None
 ) -> Exposure | Drop:
-    rollout = _first_text(properties, ROLLOUT_MEMBERS)
-    if not rollout:
-        return Drop("an exposure that names no experiment")
-    for names in (("in_experiment", "inExperiment"), ("hash_used", "hashUsed")):
-        if any(properties.get(name) is False for name in names):
-            return Drop("forced or not in the experiment", rollout)
-    variation = _first_text(properties, VARIATION_MEMBERS)
-    if not variation:
-        return Drop("an exposure that names no variation", rollout)
-    return Exposure(
-        rollout,
-        variation,
+    seen = Exposure(
+        _first_text(properties, ROLLOUT_MEMBERS),
+        _first_text(properties, VARIATION_MEMBERS),
         at_us,
         who,
         _first_text(properties, ("hash_attribute", "hashAttribute")),
         _first_text(properties, ("hash_value", "hashValue")),
         message,
     )
+    fault = _fault_of(seen, properties)
+    return Drop(fault, seen) if fault else seen
+
+
+def _fault_of(seen: Exposure, properties: Mapping[str, Any]) -> str:
+    """Why an exposure cannot count whatever rollout it is of, or an empty text."""
+    if not seen.rollout:
+        return "an exposure that names no experiment"
+    for names in (("in_experiment", "inExperiment"), ("hash_used", "hashUsed")):
+        if any(properties.get(name) is False for name in names):
+            return "forced or not in the experiment"
+    return "" if seen.variation else "an exposure that names no variation"
 
 
 def _happening(

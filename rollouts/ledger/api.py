@@ -47,7 +47,11 @@ class ExposureQuery(PageQuery):
 @bp.get("/exposures")
 @requires(Role.EDITOR)
 def list_exposures(query: ExposureQuery) -> dict[str, Any]:
-    """List the last 1,000 exposures of each environment, as understood and as refused."""
+    """List the last 1,000 exposures of each environment, as understood and as refused.
+
+    From every wire format, with the reason where one does not count. What intake could not read
+    at all was told to its sender and is not here; nor are evaluations that divided nobody.
+    """
     with reading() as session:
         rows = service.list_recent(
             session,

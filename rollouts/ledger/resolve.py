@@ -104,22 +104,22 @@ class Resolver:
     def _add_exposure(self, frame: Frame, event: Exposure) -> None:
         counting = self._find_counting(frame, event)
         if counting is None:
-            self._refuse(frame, event, None, 0, NOT_LIVE if event.flag else UNKNOWN)
+            self._refuse(frame, event, None, NOT_LIVE if event.flag else UNKNOWN)
             return
         if not counting.counts_in(frame.environment_id):
-            self._refuse(frame, event, counting, 0, ELSEWHERE)
+            self._refuse(frame, event, counting, ELSEWHERE)
             return
         attribute = counting.measured.unit
         if event.hash_attribute and family_of(event.hash_attribute) != family_of(attribute):
-            self._refuse(frame, event, counting, 0, OTHER_ATTRIBUTE)
+            self._refuse(frame, event, counting, OTHER_ATTRIBUTE)
             return
         value = event.hash_value or value_for(attribute, event.who)
-        unit = self._unit(attribute, value) if value else 0
         variation = counting.arms.get(event.variation, -1)
         reason = _reason(counting, event, value, variation, frame.is_trusted)
         if reason:
-            self._refuse(frame, event, counting, unit, reason)
+            self._refuse(frame, event, counting, reason)
             return
+        unit = self._unit(attribute, value)
         self._see(counting, unit, event.at_us, variation, frame.is_trusted)
         for name in counting.measured.segments:
             if text := segment_of(name, event.who):
@@ -133,8 +133,12 @@ class Resolver:
         return self._catalogue.by_key.get(event.rollout)
 
     def _add_drop(self, frame: Frame, event: Drop) -> None:
-        counting = self._catalogue.by_key.get(event.rollout) if event.rollout else None
-        self.batch.refused[counting.id if counting else NOWHERE, event.reason] += 1
+        """Exposures among them are shown, so that whoever looks for one finds why it is none."""
+        if event.exposure is None:
+            self.batch.refused[NOWHERE, event.reason] += 1
+            return
+        counting = self._find_counting(frame, event.exposure)
+        self._refuse(frame, event.exposure, counting, event.reason)
 
     def _see(
         self, counting: Counting, unit: Unit, at_us: int, variation: int, is_trusted: bool
@@ -147,10 +151,16 @@ class Resolver:
             seen.add(at_us, variation, is_trusted)
 
     def _refuse(
-        self, frame: Frame, event: Exposure, counting: Counting | None, unit: Unit, reason: str
+        self, frame: Frame, event: Exposure, counting: Counting | None, reason: str
     ) -> None:
         self.batch.refused[counting.id if counting else NOWHERE, reason] += 1
-        self._show(frame, event, counting, unit, reason)
+        self._show(frame, event, counting, self._unit_named(event, counting), reason)
+
+    def _unit_named(self, event: Exposure, counting: Counting | None) -> Unit:
+        """The unit that an exposure names, by the attribute it says or is divided by; 0 if none."""
+        attribute = event.hash_attribute or (counting.measured.unit if counting else "id")
+        value = event.hash_value or value_for(attribute, event.who)
+        return self._unit(attribute, value) if value else 0
 
     def _show(
         self, frame: Frame, event: Exposure, counting: Counting | None, unit: Unit, reason: str
@@ -179,9 +189,9 @@ class Resolver:
 
 
 def _name_shown(event: Exposure, counting: Counting | None) -> str:
-    """The rollout's key; of a flag without a rollout, the flag's, and that it is one."""
+    """The rollout's key, or that none is named; of a flag without a rollout, the flag's, and that it is one."""
     if not event.flag:
-        return event.rollout
+        return event.rollout or "(none named)"
     return counting.measured.key if counting else f"flag {event.flag}"[:NAME_MAX]
 
 

@@ -57,6 +57,9 @@ __all__ = [
     "whole_sums",
 ]
 
+# Attributes by which an exposure of no known rollout may name its unit.
+ALWAYS_ASKED = ("id", "user_id", "device_id")
+
 CATCH_UP_EVENTS = 20_000  # in one transaction, so that other writers get their turn
 
 
@@ -135,7 +138,7 @@ def list_recent(
     units: set[int] = set()
     if unit:
         number = hasher_of_units(unit_key)
-        attributes = current_catalogue(session).attributes
+        attributes = {*current_catalogue(session).attributes, *ALWAYS_ASKED}
         units = {number(attribute, unit) for attribute in attributes}
     return recent.list_recent(
         session, limit=limit, before_id=before_id, units=sorted(units), rollout=rollout

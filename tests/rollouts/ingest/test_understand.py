@@ -43,7 +43,8 @@ def frame_of(
 def shown(event: Any) -> dict[str, Any]:
     """An understood event in the form of the golden cases."""
     if isinstance(event, Drop):
-        return {"kind": "drop", "reason": event.reason, "rollout": event.rollout}
+        rollout = event.exposure.rollout if event.exposure else ""
+        return {"kind": "drop", "reason": event.reason, "rollout": rollout}
     both = {
         "user": event.who.user,
         "anonymous": event.who.anonymous,

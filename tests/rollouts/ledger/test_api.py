@@ -9,9 +9,10 @@ from rollouts import first_start
 from rollouts.accounts import keys
 from rollouts.accounts.model import OPERATOR, KeyKind
 from rollouts.ingest.model import Source
+from rollouts.ingest.otlp import Signal
 from rollouts.ledger import service
 from rollouts.runtime import Runtime
-from tests.rollouts.ingest.logs import PROTOBUF, body_of, record, split
+from tests.rollouts.ingest.logs import PROTOBUF, body_of, record, request_of, split
 from tests.rollouts.ledger.make import at, exposure, frame, start_rollout
 
 
@@ -78,6 +79,62 @@ def test_readers_do_not_see_single_exposures(folded: Runtime, api: FlaskClient) 
     assert api.get("/api/v1/exposures", headers={"Authorization": ""}).status_code == 401
 
 
+def page_event(name: str, **properties: object) -> dict[str, object]:
+    """An event of GrowthBook's tracking plugin, of a unit named u-page."""
+    return {"event_name": name, "properties_json": {**properties, "hash_value": "u-page"}}
+
+
+FORCED = page_event(
+    "$$experiment_viewed", experiment_id="new-checkout", variation_key="x", hash_used=False
+)
+NAMELESS = page_event("Experiment Viewed", variationId="treatment")
+STRANGER = page_event("Experiment Viewed", experimentId="other", variationId="treatment")
+SEGMENT = {"type": "track", "event": "Experiment Viewed", "userId": "u-segment"}
+VIEWED = {"experiment_id": "new-checkout", "variation_id": "treatment"}
+WIRES = [
+    ("/track?client_key={client}", [FORCED], "new-checkout", "forced or not in the experiment"),
+    ("/track?client_key={client}", [NAMELESS], "(none named)", "names no experiment"),
+    ("/track?client_key={client}", [STRANGER], "other", "unknown rollout"),
+    ("/v1/track", {**SEGMENT, "properties": VIEWED}, "new-checkout", ""),
+    ("/v1/track", {**SEGMENT, "properties": {"experimentId": "new-checkout"}}, "new-checkout", "names no variation"),
+    ("/v1/batch", {"batch": [{**SEGMENT, "properties": {**VIEWED, "variation_id": "x"}}]}, "new-checkout", "unknown variation"),
+    ("/v1/logs", request_of([split("u-log")]), "new-checkout", ""),
+    ("/v1/logs", request_of([split("u-log", "x")]), "new-checkout", "unknown variation"),
+    ("/v1/traces", request_of([split("u-span")], Signal.TRACES), "new-checkout", ""),
+    ("/v1/traces", request_of([split("u-span", flag="f2")], Signal.TRACES), "flag f2", "no rollout was live"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "rollout", "reason"), WIRES)
+def test_whoever_looks_for_a_unit_finds_what_became_of_it(
+    parts: Runtime, api: FlaskClient, path: str, body: object, rollout: str, reason: str
+) -> None:
+    """From every wire format, counted or refused with the reason, by the unit's own name."""
+    first_start.prepare(parts)
+    with parts.db.transaction() as session:
+        start_rollout(session)
+        key = keys.create_write_key(
+            session,
+            name="shop",
+            environment="production",
+            kind=KeyKind.SERVER_WRITE,
+            actor=OPERATOR,
+            now=parts.now(),
+        ).text
+    client = api.post("/api/v1/connections", json={"name": "web"}).get_json()["client_key"]
+    answer = api.post(
+        path.format(client=client), json=body, headers={"Authorization": f"Bearer {key}"}
+    )
+    service.catch_up(parts.db, parts.journal, unit_key=parts.seal.unit_key, now=parts.now())
+
+    assert answer.status_code == 200, answer.text
+    unit = {"/track": "u-page", "/v1/lo": "u-log", "/v1/traces": "u-span"}
+    named = next((unit[start] for start in unit if path.startswith(start)), "u-segment")
+    (shown,) = api.get(f"/api/v1/exposures?unit={named}").get_json()["items"]
+    assert (shown["rollout"], shown["state"]) == (rollout, "refused" if reason else "counted")
+    assert reason in (shown["reason"] or "")
+
+
 def test_evaluations_are_shown_under_their_rollout(parts: Runtime, api: FlaskClient) -> None:
     """From the log record to the list: the rollout that was live, or which flag had none."""
     first_start.prepare(parts)
@@ -112,5 +169,5 @@ def test_evaluations_are_shown_under_their_rollout(parts: Runtime, api: FlaskCli
         "no rollout was live on this flag",
     )
     found = api.get("/api/v1/exposures?unit=ann").get_json()["items"]
-    assert [item["id"] for item in found] == [counted["id"]]
+    assert [item["id"] for item in found] == [other["id"], counted["id"]]
     assert len(api.get("/api/v1/exposures?rollout=new-checkout").get_json()["items"]) == 1
