@@ -76,30 +76,56 @@ def _why_not(strata: Sequence[Stratum], rule: Rule) -> Undecided | None:
         return Undecided(*why_no_units(strata))
     if sum(x.s0 + x.s1 for x in kept) <= 0:
         return Undecided("nothing has happened yet: no events in either arm", "first events")
-    if rule.share_kind is Kind.COUNT and _varies_too_much(kept):
-        return Undecided(
-            "customers differ more in their counts than chance alone explains, so the exact"
-            " test does not apply",
-            "the share test",
-        )
-    return None
+    return too_varied(kept) if rule.share_kind is Kind.COUNT else None
 
 
-def _varies_too_much(strata: Sequence[Stratum]) -> bool:
-    """Whether the variance over the mean is surely above a Poisson's 1."""
-    arms = to_arms(strata, Kind.COUNT)
+def too_varied(strata: Sequence[Stratum]) -> Undecided | None:
+    """Why counts are no Poisson counts: a variance over the mean that is surely above 1.
+
+    None where they may be, and without any event.
+
+    >>> too_varied([Stratum(500, 150, 495, 500, 150, 495)]).needs
+    'the share test'
+    >>> too_varied([Stratum(500, 150, 195, 500, 150, 195)]) is None
+    True
+    """
+    kept = usable_strata(strata, Kind.COUNT)
+    arms = to_arms(kept, Kind.COUNT)
     events, units = float(arms.events.sum()), float(arms.n0.sum() + arms.n1.sum())
+    if events <= 0:
+        return None
     dispersion = float(arms.nv0.sum() + arms.nv1.sum()) / events
-    return dispersion > 1 + SURELY * sqrt(2 / units + 1 / events)
+    if dispersion <= 1 + SURELY * sqrt(2 / units + 1 / events):
+        return None
+    return Undecided(
+        "customers differ more in their counts than chance alone explains, so the exact test does"
+        " not apply",
+        "the share test",
+    )
+
+
+def exact_evidence(
+    strata: Sequence[Stratum], *, sign: int, ratio: float, shares: Sequence[float]
+) -> float:
+    """Logarithm of the bet against "no worse than this ratio", by the event share.
+
+    sign: +1 bets that the true ratio is larger, -1 that it is smaller. ratio: treatment over
+    control, above 0. Only the events count: `strata` may be sums that are foreseen.
+
+    >>> sums = [Stratum(900, 45, 45, 900, 110, 110)]
+    >>> round(exact_evidence(sums, sign=1, ratio=1.1, shares=[0.5]), 2)
+    9.03
+    """
+    test = EventShare(sign, sign * (ratio - 1), 0.5)
+    for stratum, share in zip(strata, shares, strict=True):
+        events0, events1 = int(stratum.s0), int(stratum.s1)
+        test = test.advance(events0=events0, events1=events1, share=share)
+    return test.log_evidence
 
 
 def _event_share(strata: Sequence[Stratum], rule: Rule, shares: Sequence[float]) -> Look:
     def evidence(sign: int, ratio: float) -> float:
-        test = EventShare(sign, sign * (ratio - 1), 0.5)
-        for stratum, share in zip(strata, shares, strict=True):
-            events0, events1 = int(stratum.s0), int(stratum.s1)
-            test = test.advance(events0=events0, events1=events1, share=share)
-        return test.log_evidence
+        return exact_evidence(strata, sign=sign, ratio=ratio, shares=shares)
 
     ratio = 1 + rule.sign * rule.tolerance
     limits = {rule.sign: -log(rule.alpha), -rule.sign: -log(rule.false_safe)}

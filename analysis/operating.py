@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.effect import Undecided
+from analysis.eprocess import TILTS
 from analysis.planning import (
     Plan,
     Stage,
@@ -44,6 +45,7 @@ __all__ = [
     "operating_characteristics",
     "planned_information",
     "simulate",
+    "simulate_exact",
     "stopping_look",
 ]
 
@@ -102,7 +104,7 @@ def operating_characteristics(
         harms = [multiple * plan.tolerance for multiple in MULTIPLES]
     if replications < 2:
         raise ValueError(f"replications must be at least 2, not {replications}")
-    blocked = never_ready(plan)
+    blocked = None if plan.exact else never_ready(plan)
     if blocked is not None:
         return blocked
     rng = np.random.default_rng(seed)
@@ -113,11 +115,10 @@ def _characteristic(
     plan: Plan, harm: float, replications: int, rng: np.random.Generator
 ) -> Characteristic:
     treatment = _harmed(plan, harm)
-    paths = simulate(plan, treatment, replications, rng)
-    stopped_at = stopping_look(paths, alpha=plan.alpha, planned=planned_information(plan))
+    stopped_at, reached = _stopped(plan, treatment, replications, rng)
     last = plan.looks - 1
     is_stopped = stopped_at <= last
-    exposed = paths.exposed[np.minimum(stopped_at, last)].astype(np.float64)
+    exposed = reached[np.minimum(stopped_at, last)].astype(np.float64)
     each = plan.sign * (treatment.mean - plan.population.mean)
     return Characteristic(
         harm=harm,
@@ -126,6 +127,19 @@ def _characteristic(
         spent=_mean_of(exposed * each),
         looks=_mean_of(np.minimum(stopped_at, last) + 1.0),
     )
+
+
+def _stopped(
+    plan: Plan, treatment: Population, replications: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The look at which each replication stops, and customers in treatment by each look."""
+    if plan.exact:
+        evidence, reached = simulate_exact(plan, treatment, replications, rng)
+        passed = evidence >= -log(plan.alpha)
+        return np.where(passed.any(0), passed.argmax(0), len(passed)), reached
+    paths = simulate(plan, treatment, replications, rng)
+    found = stopping_look(paths, alpha=plan.alpha, planned=planned_information(plan))
+    return found, paths.exposed
 
 
 def _harmed(plan: Plan, harm: float) -> Population:
@@ -164,8 +178,7 @@ def simulate(
     sums = _Running(replications, len(plan.stages))
     r, information, ready, exposed = [], [], [], []
     for place, stage in enumerate(plan.stages):
-        units1 = max(round(stage.units_per_look * stage.share), 1)
-        units0 = max(stage.units_per_look - units1, 1)
+        units0, units1 = _per_look(stage)
         for _ in range(stage.looks):
             sums.add(place, plan.population.draw(rng, np.full(replications, units0)), units0, 0)
             sums.add(place, treatment.draw(rng, np.full(replications, units1)), units1, 1)
@@ -175,6 +188,39 @@ def simulate(
             ready.append(is_ready(plan.judged_as, found))
             exposed.append(int(sums.n[1].sum()))
     return Paths(np.array(r), np.array(information), np.array(ready), np.array(exposed))
+
+
+def simulate_exact(
+    plan: Plan, treatment: Population, replications: int, rng: np.random.Generator
+) -> tuple[Floats, NDArray[np.int64]]:
+    """The e-process's logarithm at each look, (looks, replications); customers in treatment.
+
+    >>> from analysis.populations import proportion
+    >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),), exact=True)
+    >>> evidence, exposed = simulate_exact(plan, proportion(0.2), 3, np.random.default_rng(0))
+    >>> evidence.shape, int(exposed[-1])
+    ((10, 3), 1000)
+    """
+    tilts = plan.sign * np.array(TILTS)[:, None]
+    gains = np.zeros((len(TILTS), replications))
+    evidence, exposed, n1 = [], [], 0
+    for stage in plan.stages:
+        units0, units1 = _per_look(stage)
+        q = plan.ratio * units1 / (units0 + plan.ratio * units1)
+        for _ in range(stage.looks):
+            events0 = plan.population.draw(rng, np.full(replications, units0))[0]
+            events1 = treatment.draw(rng, np.full(replications, units1))[0]
+            n1 += units1
+            gains += events1 * tilts - (events0 + events1) * np.log1p(q * np.expm1(tilts))
+            evidence.append(np.logaddexp.reduce(gains, axis=0) - log(len(TILTS)))
+            exposed.append(n1)
+    return np.array(evidence), np.array(exposed)
+
+
+def _per_look(stage: Stage) -> tuple[int, int]:
+    """Customers of control and of treatment between two looks."""
+    units1 = max(round(stage.units_per_look * stage.share), 1)
+    return max(stage.units_per_look - units1, 1), units1
 
 
 class _Running:

@@ -46,6 +46,7 @@ class Plan:
     population: of control's customers (see `populations`). sign: +1 where more is worse.
     tolerance: relative. alpha: already divided over guardrails and arms. stages: the ramp.
     kind: as the rollout will be judged; None for a proportion if values are 0 and 1, else other.
+    exact: judged by the event-share e-process, which has neither burn-in nor pace.
     """
 
     population: Population
@@ -54,6 +55,7 @@ class Plan:
     stages: tuple[Stage, ...]
     alpha: float = 0.05
     kind: Kind | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         tolerated_ratio(self.sign, self.tolerance)

@@ -18,7 +18,7 @@ class Cause:
     action: Action
     arm: str
     metric: str
-    kind: str  # harm | budget | split | nodata | affordable | deadline | futile
+    kind: str  # harm | budget | split | nodata | feed | affordable | deadline | futile
     reason: str
 
 
@@ -46,6 +46,7 @@ def judge(body: dict[str, Any]) -> Judgement:
         *_findings(body),
         *_split(body),
         *_silence(body),
+        *_dead_feeds(body),
         *_deadline(body),
         *_futility(body),
     ]
@@ -64,7 +65,8 @@ def guardrails(body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str,
 def is_all_safe(body: dict[str, Any]) -> bool:
     """Whether every guardrail of every arm is shown to be within its limit."""
     findings = [metric["finding"] for _, metric in guardrails(body)]
-    return bool(findings) and set(findings) == {"safe"} and body["srm"]["state"] == "ok"
+    is_sound = is_split_sound(body) and not dead_feeds(body)
+    return bool(findings) and set(findings) == {"safe"} and is_sound
 
 
 def goals(body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -190,6 +192,32 @@ def _split(body: dict[str, Any]) -> Iterator[Cause]:
     if body["srm"]["state"] == "broken":
         reason = f"the split is not what was set ({body['srm']['text']})"
         yield Cause(Action.HOLD, "", "", "split", reason)
+    for where in body["srm"].get("broken_in", ()):
+        yield Cause(Action.HOLD, "", "", "split", f"the split is not what was set: {where}")
+
+
+def _dead_feeds(body: dict[str, Any]) -> Iterator[Cause]:
+    """A guardrail whose feed has died sees nothing: whatever it said before, nothing passes."""
+    dead = dead_feeds(body)
+    for arm, metric in guardrails(body):
+        if metric["key"] in dead:
+            reason = f"the feed of {metric['name']} is silent: {dead[metric['key']]}"
+            yield Cause(Action.HOLD, arm["key"], metric["key"], "feed", reason)
+
+
+def dead_feeds(body: dict[str, Any]) -> dict[str, str]:
+    """Guardrails whose feeds are silent beyond doubt, with what was seen."""
+    checks = (body.get("evidence") or {}).get("checks", ())
+    return {
+        check["key"].removeprefix("feed:"): check["reason"]
+        for check in checks
+        if check["key"].startswith("feed:") and check["state"] == "broken"
+    }
+
+
+def is_split_sound(body: dict[str, Any]) -> bool:
+    """Whether customers arrived as set, in all and within every stage, day and segment."""
+    return bool(body["srm"]["state"] == "ok" and not body["srm"].get("broken_in"))
 
 
 def _silence(body: dict[str, Any]) -> Iterator[Cause]:
@@ -216,7 +244,7 @@ def _futility(body: dict[str, Any]) -> Iterator[Cause]:
     metric = nearest_goal(body)
     least = Action.WARN if body["stage"]["next_share"] is None else Action.HOLD
     reason = (
-        f"the chance that {metric['name']} still shows a worthwhile effect by the plan's end is "
-        f"{percent(chance(metric['futility']))}"
+        f"the chance that {metric['name']} is shown to be better by the plan's end, even if it is "
+        f"by as much as is worth having, is at most {percent(chance(metric['futility']))}"
     )
     yield Cause(least, "", metric["key"], "futile", reason)

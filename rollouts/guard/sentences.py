@@ -11,7 +11,6 @@ from typing import Any
 
 from rollouts.guard.model import (
     Judgement,
-    chance,
     guardrails,
     is_all_safe,
     is_futile,
@@ -105,7 +104,7 @@ def _goal(metric: dict[str, Any], of: str) -> str:
 def _withdrawn(body: dict[str, Any], judgement: Judgement, at: datetime) -> dict[str, Any]:
     worst = judgement.worst
     found = [
-        metric
+        (arm, metric)
         for arm, metric in guardrails(body)
         if worst is not None and (arm["key"], metric["key"]) == (worst.arm, worst.metric)
     ]
@@ -113,9 +112,10 @@ def _withdrawn(body: dict[str, Any], judgement: Judgement, at: datetime) -> dict
     if not found or worst is None or worst.action is not Action.WITHDRAW:
         lead, rest = f"Withdrawn on {when} by hand.", " " + _summary(body)
         return _said("withdrawn", "unknown", lead, rest, "Read why on the timeline.")
-    metric = found[0]
+    arm, metric = found[0]
     text = change(metric)
     head, _, tail = text.partition(" (")
+    head += _within(body, arm)
     tail = f" ({tail}" if tail else ""
     parts = [f"{tail}, more than the {limit(metric)} we said we would tolerate."]
     if worst.kind == "budget":
@@ -124,14 +124,36 @@ def _withdrawn(body: dict[str, Any], judgement: Judgement, at: datetime) -> dict
         parts.append(
             f"That is {_harm_count(metric)}, of a budget of {count(metric['budget']['amount'])}."
         )
-    parts.append(goals(body))
-    everyone = _treated(body)
+    parts += [_all_arms(body, arm), goals(body)]
+    everyone, new = _treated(body), versions(body)
     following = (
-        f"All {everyone} customers are back on the old version; nothing needs switching. "
+        f"All {everyone} customers on {new} are back on the old version; nothing needs switching. "
         "Find out why before trying again."
     )
     lead = f"Withdrawn on {when}: {head}"
     return _said("withdrawn", "harm", lead, " ".join(part for part in parts if part), following)
+
+
+def versions(body: dict[str, Any]) -> str:
+    """The new versions, as part of a sentence: "the new version", "both new versions"."""
+    n = len(body["arms"])
+    return (
+        "the new version" if n == 1 else "both new versions" if n == 2 else f"all {n} new versions"
+    )
+
+
+def _within(body: dict[str, Any], arm: dict[str, Any]) -> str:
+    """In which version, where there are several."""
+    return f" in {arm['name']}" if len(body["arms"]) > 1 else ""
+
+
+def _all_arms(body: dict[str, Any], arm: dict[str, Any]) -> str:
+    """That the other versions went with the one that harmed; empty where there is no other."""
+    if len(body["arms"]) == 1:
+        return ""
+    others = [item["name"] for item in body["arms"] if item["key"] != arm["key"]]
+    listed = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} and {others[-1]}"
+    return f"{listed} {'was' if len(others) == 1 else 'were'} withdrawn with it."
 
 
 def _ended(body: dict[str, Any], deed: str, at: datetime) -> dict[str, Any]:
@@ -169,7 +191,10 @@ def _stopped_as_futile(body: dict[str, Any], at: datetime) -> dict[str, Any]:
 
 
 def _slim_chance(body: dict[str, Any]) -> str:
-    """ "a 4 % chance to reach +2 % by 29 May", of the goal that is nearest to it."""
+    """ "a 4 % chance to be shown better by 29 May if the truth is +2 % in orders".
+
+    Of the goal that is nearest to it. What the data still allow may be more hopeful: said beside.
+    """
     metric = nearest_goal(body)
     held = metric["futility"]
     wanted = percent(-metric["sign"] * held["worthwhile"], signed=True)
@@ -177,12 +202,18 @@ def _slim_chance(body: dict[str, Any]) -> str:
     if held["by"]:
         end = datetime.fromisoformat(held["by"])
         by = f"by {end.day} {end:%B}"
-    goal = f"to reach {wanted} in {lower_first(metric['name'])} {by}"
-    odds = chance(held)
-    if odds < 0.01:
-        return f"a chance of under 1{NBSP}% {goal}"
-    text = percent(odds)
-    return f"{'an' if text.startswith(('8', '11', '18')) else 'a'} {text} chance {goal}"
+    goal = f"to be shown better {by} if the truth is {wanted} in {lower_first(metric['name'])}"
+    more = ""
+    if held["predictive"] > max(held["at_worthwhile"], 0.01):
+        more = f", {percent(held['predictive'])} going by the data so far"
+    return f"{_odds(held['at_worthwhile'])} {goal}{more}"
+
+
+def _odds(share: float) -> str:
+    if share < 0.01:
+        return f"a chance of under 1{NBSP}%"
+    text = percent(share)
+    return f"{'an' if text.startswith(('8', '11', '18')) else 'a'} {text} chance"
 
 
 def _saved(body: dict[str, Any]) -> str:
@@ -222,9 +253,9 @@ def _held(body: dict[str, Any], judgement: Judgement) -> dict[str, Any]:
 
 
 def _harm(body: dict[str, Any]) -> dict[str, Any]:
-    metric = next(item for _, item in guardrails(body) if item["finding"] == "harm")
+    arm, metric = next(pair for pair in guardrails(body) if pair[1]["finding"] == "harm")
     text = change(metric)
-    lead = f"Harm shown: {text.partition(' (')[0]}"
+    lead = f"Harm shown: {text.partition(' (')[0]}{_within(body, arm)}"
     tail = text[len(text.partition(" (")[0]) :]
     rest = f"{tail}, more than the {limit(metric)} we said we would tolerate. {goals(body)}"
     return _said("harm", "harm", lead, rest, f"The plan says: {metric['action']}. Decide.")

@@ -24,7 +24,7 @@ from rollouts.guard.model import (
     judge,
     why_not_affordable,
 )
-from rollouts.guard.sentences import verdict
+from rollouts.guard.sentences import verdict, versions
 from rollouts.ledger import service as ledger
 from rollouts.lifecycle import deeds
 from rollouts.lifecycle import service as lifecycle
@@ -181,6 +181,7 @@ def _lasting(cause: Cause) -> str:
         "budget": f"the harm budget of {cause.metric} is close to spent",
         "split": "the split is not what was set",
         "nodata": f"{cause.metric} has no data",
+        "feed": f"the feed of {cause.metric} is silent",
         "affordable": f"the next stage could overspend the harm budget of {cause.metric}",
         "deadline": "the plan's deadline has passed",
         "futile": "a worthwhile effect can hardly be shown any more",
@@ -263,8 +264,9 @@ def _news(judgement: Judgement, before: SnapshotRow | None, is_told: bool) -> st
 
 def _done(body: dict[str, Any], kind: str) -> str:
     treated = count(sum(v["n"] for v in body["units"]["by_variation"] if not v["is_control"]))
+    new = versions(body)
     return {
-        "rollout.withdrawn": f"All {treated} customers on the new version are back on the old one. "
+        "rollout.withdrawn": f"All {treated} customers on {new} are back on the old one. "
         "Nothing needs switching.",
         "rollout.stopped": "Everybody is back on the old version.",
         "rollout.shipped": "Everybody gets the new version now.",

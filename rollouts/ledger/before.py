@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, case, cast, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    Subquery,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from analysis.summary import PairSummary
@@ -17,9 +27,12 @@ from rollouts.ledger.members import is_plain, members, with_totals
 from rollouts.ledger.model import NO_TOTAL
 from rollouts.ledger.segments import settled
 from rollouts.ledger.store import ExposureRow, OutcomeRow, TotalRow
+from rollouts.ledger.strata import Values, joined, values_of_units
 from rollouts.ledger.units import outcome_of
 from rollouts.lifecycle.measured import MeasuredMetric
 from rollouts.metrics.model import Aggregation, Definition
+
+Stratified = tuple[int, Values]  # variation, and the units' values of some attributes
 
 _exposures, _outcomes, _totals = (table_of(row) for row in (ExposureRow, OutcomeRow, TotalRow))
 
@@ -35,27 +48,41 @@ def before_and_after(
     """
     if metric.definition.pre_period is None:
         return {}
-    if is_plain(metric.definition.numerator):
-        return _in_sql(session, rollout_id, environment_id, metric)
-    return _one_by_one(session, rollout_id, environment_id, metric)
+    held = before_by_strata(session, rollout_id, environment_id, metric, ())
+    return {variation: sums for (variation, _), sums in held.items()}
+
+
+def before_by_strata(
+    session: Session,
+    rollout_id: int,
+    environment_id: int,
+    metric: MeasuredMetric,
+    attributes: Sequence[str],
+) -> dict[Stratified, PairSummary]:
+    """The same per variation and combination of values of these attributes of the units.
+
+    Without a time before, before is 0 for all.
+    """
+    definition = metric.definition
+    if definition.pre_period is None or is_plain(definition.numerator):
+        return _in_sql(session, rollout_id, environment_id, metric, attributes)
+    return _one_by_one(session, rollout_id, environment_id, metric, attributes)
 
 
 def _in_sql(
-    session: Session, rollout_id: int, environment_id: int, metric: MeasuredMetric
-) -> dict[int, PairSummary]:
+    session: Session,
+    rollout_id: int,
+    environment_id: int,
+    metric: MeasuredMetric,
+    attributes: Sequence[str],
+) -> dict[Stratified, PairSummary]:
     definition = metric.definition
-    part = _part(definition)
-    earlier = (
-        _earlier(
-            select(_exposures.c.unit, func.sum(part).label("total")),
-            rollout_id,
-            environment_id,
-            definition,
-        )
-        .group_by(_exposures.c.unit)
-        .subquery()
-    )
-    before = _settled(func.coalesce(earlier.c.total, 0.0), definition)
+    source, columns = joined(with_totals(metric.metric_version_id), attributes)
+    before: ColumnElement[Any] = cast(literal(0.0), Float)
+    if definition.pre_period is not None:
+        earlier = _totals_before(rollout_id, environment_id, definition)
+        source = source.outerjoin(earlier, earlier.c.unit == _exposures.c.unit)
+        before = _settled(func.coalesce(earlier.c.total, 0.0), definition)
     after = settled(definition)
     sums = (
         func.sum(after),
@@ -65,18 +92,22 @@ def _in_sql(
         func.sum(after * before),
     )
     query = (
-        members(select(_exposures.c.variation, func.count(), *sums), rollout_id)
-        .select_from(
-            with_totals(metric.metric_version_id).outerjoin(
-                earlier, earlier.c.unit == _exposures.c.unit
-            )
-        )
-        .group_by(_exposures.c.variation)
+        members(select(_exposures.c.variation, *columns, func.count(), *sums), rollout_id)
+        .select_from(source)
+        .group_by(_exposures.c.variation, *columns)
     )
+    end = 1 + len(columns)
     return {
-        variation: PairSummary(n, *(float(item) for item in rest))
-        for variation, n, *rest in session.execute(query)
+        (row[0], tuple(row[1:end])): PairSummary(row[end], *(float(x) for x in row[end + 1 :]))
+        for row in session.execute(query)
     }
+
+
+def _totals_before(rollout_id: int, environment_id: int, definition: Definition) -> Subquery:
+    """What each unit that did anything before its exposure did then."""
+    query = select(_exposures.c.unit, func.sum(_part(definition)).label("total"))
+    found = _earlier(query, rollout_id, environment_id, definition)
+    return found.group_by(_exposures.c.unit).subquery()
 
 
 def _part(definition: Definition) -> ColumnElement[Any]:
@@ -119,8 +150,12 @@ def _earlier(
 
 
 def _one_by_one(
-    session: Session, rollout_id: int, environment_id: int, metric: MeasuredMetric
-) -> dict[int, PairSummary]:
+    session: Session,
+    rollout_id: int,
+    environment_id: int,
+    metric: MeasuredMetric,
+    attributes: Sequence[str],
+) -> dict[Stratified, PairSummary]:
     counted = CountedMetric.of(metric)
     totals: dict[int, float] = defaultdict(float)
     for row in session.execute(
@@ -128,20 +163,25 @@ def _one_by_one(
     ):
         totals[row.unit] += counted.part_of(outcome_of(row))[0]
     before = {unit: counted.settle((total, 0.0))[0] for unit, total in totals.items()}
-    return _paired(session, rollout_id, counted, before)
+    values = values_of_units(session, rollout_id, attributes)
+    return _paired(session, rollout_id, counted, before, values)
 
 
 def _paired(
-    session: Session, rollout_id: int, counted: CountedMetric, before: Mapping[int, float]
-) -> dict[int, PairSummary]:
+    session: Session,
+    rollout_id: int,
+    counted: CountedMetric,
+    before: Mapping[int, float],
+    values: Mapping[int, Values],
+) -> dict[Stratified, PairSummary]:
     query = members(
         select(_exposures.c.unit, _exposures.c.variation, _totals.c.x), rollout_id
     ).select_from(with_totals(counted.id))
-    pairs: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    pairs: dict[Stratified, list[tuple[float, float]]] = defaultdict(list)
     for unit, variation, x in session.execute(query):
         after = counted.settle((x, 0.0) if x is not None else NO_TOTAL)[0]
-        pairs[variation].append((after, before.get(unit, 0.0)))
+        pairs[variation, values.get(unit, ())].append((after, before.get(unit, 0.0)))
     return {
-        variation: PairSummary.of([x for x, _ in held], [y for _, y in held])
-        for variation, held in pairs.items()
+        cell: PairSummary.of([x for x, _ in held], [y for _, y in held])
+        for cell, held in pairs.items()
     }

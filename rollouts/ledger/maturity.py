@@ -1,4 +1,4 @@
-"""Sums made when a look asks: over units whose window is complete, or with a cap of the data's.
+"""Sums made when a look asks: over some of the units, by when they came, or with the data's cap.
 
 The sums that the folder keeps know neither.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from math import ceil
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from analysis.summary import PairSummary
@@ -38,7 +38,21 @@ def matured_sums(
     if definition.window is None:
         return {}
     cutoff = to_us(data_end) - definition.window // MICROSECOND
-    return _sums(session, rollout_id, metric_version_id, definition, cutoff)
+    return _sums(
+        session, rollout_id, metric_version_id, definition, _exposures.c.first_us <= cutoff
+    )
+
+
+def sums_since(
+    session: Session,
+    rollout_id: int,
+    metric_version_id: int,
+    definition: Definition,
+    since: datetime,
+) -> dict[Cell, PairSummary]:
+    """The same of uncrossed units that were first exposed at a time or later."""
+    begins = _exposures.c.first_us >= to_us(since)
+    return _sums(session, rollout_id, metric_version_id, definition, begins)
 
 
 def whole_sums(
@@ -74,7 +88,7 @@ def _sums(
     rollout_id: int,
     metric_version_id: int,
     definition: Definition,
-    cutoff: int | None,
+    which: ColumnElement[bool] | None,
 ) -> dict[Cell, PairSummary]:
     x, y = settled(definition), denominator(definition)
     sums = (func.sum(x), func.sum(y), func.sum(x * x), func.sum(y * y), func.sum(x * y))
@@ -85,8 +99,8 @@ def _sums(
         .select_from(with_totals(metric_version_id))
         .group_by(_exposures.c.variation, _exposures.c.stratum)
     )
-    if cutoff is not None:
-        query = query.where(_exposures.c.first_us <= cutoff)
+    if which is not None:
+        query = query.where(which)
     return {
         (variation, stratum): PairSummary(n, *(float(item) for item in rest))
         for variation, stratum, n, *rest in session.execute(query)

@@ -19,12 +19,14 @@ from rollouts.ingest.model import to_us
 from rollouts.ingest.understand import hasher_of_units
 from rollouts.ledger import adopt, filling, folding, pruning, reading, recent
 from rollouts.ledger.answers import asked, events_of
-from rollouts.ledger.before import before_and_after
+from rollouts.ledger.arrivals import units_by_day
+from rollouts.ledger.before import before_and_after, before_by_strata
 from rollouts.ledger.catalogue import Counting
 from rollouts.ledger.crossing import crossed_by_variation
 from rollouts.ledger.current import current_catalogue
 from rollouts.ledger.distributions import histograms, times
-from rollouts.ledger.maturity import cut_limit, matured_sums, whole_sums
+from rollouts.ledger.extremes import extreme_units
+from rollouts.ledger.maturity import cut_limit, matured_sums, sums_since, whole_sums
 from rollouts.ledger.model import Folded, Sums
 from rollouts.ledger.segments import SegmentSums, segment_histograms, segment_sums
 from rollouts.ledger.store import RecentExposureRow
@@ -37,10 +39,12 @@ __all__ = [
     "Sums",
     "asked",
     "before_and_after",
+    "before_by_strata",
     "catch_up",
     "crossed_by_variation",
     "cut_limit",
     "events_of",
+    "extreme_units",
     "fold_once",
     "histograms",
     "list_recent",
@@ -51,7 +55,9 @@ __all__ = [
     "segment_histograms",
     "segment_sums",
     "sums",
+    "sums_since",
     "times",
+    "units_by_day",
     "verify",
     "volume_before",
     "whole_sums",

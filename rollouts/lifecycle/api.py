@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, request
@@ -27,7 +28,7 @@ from rollouts.lifecycle.model import State
 from rollouts.lifecycle.plan import Draft
 from rollouts.lifecycle.store import RolloutRow
 from rollouts.tolerances import service as tolerances
-from rollouts.tolerances.model import Guardrail
+from rollouts.tolerances.model import Guardrail, Method
 from rollouts.web import json_bytes
 from rollouts.web.access import requires
 from rollouts.web.conditional import edited_revision
@@ -191,6 +192,8 @@ def _draft(session: Session, key: str, body: PlanBody) -> Draft:
 def _guardrail(session: Session, body: GuardrailBody) -> Guardrail:
     policy = tolerances.find_tolerance(session, body.metric) if body.margin is None else None
     rail = body.to_domain(policy)
+    if rail is policy and rail is not None and body.method is Method.EXACT:
+        rail = replace(rail, method=Method.EXACT)  # asked for here, whatever is usual
     if rail is None:
         raise Invalid(
             f"Say how much worse {body.metric!r} may become: give a margin, or set the "

@@ -12,8 +12,8 @@ from rollouts.accounts.model import Role
 from rollouts.lifecycle.model import Stage, Variation
 from rollouts.lifecycle.plan import DEFAULT_PLANNED_UNITS, Draft
 from rollouts.lifecycle.store import PlanRow, RolloutRow, TimelineRow
-from rollouts.tolerances.bodies import BudgetBody
-from rollouts.tolerances.model import Action, Goal, Guardrail
+from rollouts.tolerances.bodies import METHOD, BudgetBody
+from rollouts.tolerances.model import Action, Goal, Guardrail, Method
 
 KEY = r"^[a-zA-Z0-9_.:|-]+$"
 
@@ -56,6 +56,7 @@ class GuardrailBody(Body):
         description="Judge only customers whose window is complete: for a change that may move "
         "when outcomes arrive.",
     )
+    method: Method = Field(Method.SHARE, description=METHOD)
     reason: str = Field("", max_length=10_000)
 
     def to_domain(self, policy: Guardrail | None) -> Guardrail | None:
@@ -71,6 +72,7 @@ class GuardrailBody(Body):
             budget=self.budget.to_domain() if self.budget else None,
             reason=self.reason,
             matured_only=self.matured_only,
+            method=self.method,
         )
 
 
@@ -121,6 +123,13 @@ class PlanBody(Body):
         max_length=10,
         description="Attributes, sent with the exposure, by which effects are also shown.",
     )
+    adjust_by: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=list,
+        max_length=3,
+        description="Of the segments, those by which effects are also adjusted: customers are "
+        "compared with their like. They must be known before the change is met, so they must be "
+        "kept since the start. For information; verdicts rest on the unadjusted sums.",
+    )
 
     def to_domain(self, key: str, owner: str, guardrails: tuple[Guardrail, ...]) -> Draft:
         """The draft this body describes."""
@@ -147,6 +156,7 @@ class PlanBody(Body):
             futility_floor=self.futility_floor,
             may_override=self.may_override,
             segments=tuple(self.segments),
+            adjust_by=tuple(self.adjust_by),
         )
 
 

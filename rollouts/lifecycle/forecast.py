@@ -5,7 +5,7 @@ Pure translation: a draft, definitions and baselines in, the statistics' own pla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 
 from analysis import operating, populations
@@ -17,7 +17,7 @@ from rollouts.errors import Fault, Invalid
 from rollouts.lifecycle.course import Course
 from rollouts.lifecycle.plan import Draft
 from rollouts.metrics.model import Aggregation, Definition, Statistic
-from rollouts.tolerances.model import Guardrail, split_alpha
+from rollouts.tolerances.model import Guardrail, Method, split_alpha
 
 MULTIPLES = (0.0, 1.0, 1.5, 2.0, 4.0)  # of the limit
 LARGEST_COUNT = 60.0  # of a customer, above which single counts need not be told apart
@@ -25,6 +25,7 @@ RAREST_COUNT = 1e-3  # mean below which a count that scatters by chance is once 
 TAIL = 21.0  # a count hardly ever passes its mean by so many times its dispersion
 FEWEST_PER_LOOK = 2  # one in each arm
 MOST_PER_LOOK = 10**12
+MOST_VARIED = 1.1  # variance over mean of a count that may still be by chance alone
 WIDEST_MARGIN = 1000.0  # times today's level
 
 
@@ -138,6 +139,11 @@ def stop_loss_plan(
             "it can be negative, and the stop-loss for such values is not simulated",
             "a guardrail on a count beside it",
         )
+    if rail.method is Method.EXACT:
+        found = _by_chance_alone(definition, baseline)
+        if isinstance(found, Undecided):
+            return found
+        baseline = found
     population = population_of(definition, baseline)
     if isinstance(population, Undecided):
         return population
@@ -157,7 +163,24 @@ def stop_loss_plan(
         stages_of(draft, course, share, per_unit),
         alpha=alpha,
         kind=kind or (Kind.PROPORTION if is_share else Kind.OTHER),
+        exact=rail.method is Method.EXACT,
     )
+
+
+def _by_chance_alone(
+    definition: Definition, baseline: Baseline | None
+) -> Baseline | Undecided | None:
+    """Customers as the exact test needs them; of counts that vary more nothing is promised."""
+    if baseline is None or definition.aggregation is not Aggregation.COUNT:
+        return baseline
+    if baseline.dispersion is not None and baseline.dispersion > MOST_VARIED:
+        return Undecided(
+            f"customers differ more in it than chance alone explains (variance over mean "
+            f"{baseline.dispersion:.2g}), so the share test would soon judge it in place of the "
+            "exact one",
+            "the share test for this guardrail, which can be forecast",
+        )
+    return replace(baseline, dispersion=1.0)
 
 
 def population_of(definition: Definition, baseline: Baseline | None) -> Population | Undecided:

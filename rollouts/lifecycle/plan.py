@@ -20,9 +20,11 @@ from rollouts.tolerances.codec import (
     guardrail_from_dict,
     guardrail_to_dict,
 )
-from rollouts.tolerances.model import Goal, Guardrail
+from rollouts.tolerances.exact import ONLY, why_not_exact
+from rollouts.tolerances.model import Goal, Guardrail, Method
 
 METHOD = "share test with error spending; see analysis/stoploss.py"
+EXACT = "exact e-process; see analysis/exact.py"
 DEFAULT_PLANNED_UNITS = 20_000
 NO_PERCENTAGE = (Statistic.GRADE, Statistic.NPS)  # they have no control level to be a share of
 
@@ -51,6 +53,7 @@ class Draft:
     may_override: Role = Role.ADMIN
     futility_floor: float | None = None  # chance of a worthwhile effect; None: never futile
     segments: tuple[str, ...] = ()  # attributes by which effects are also shown
+    adjust_by: tuple[str, ...] = ()  # of those, the ones by which effects are also adjusted
 
     def __post_init__(self) -> None:
         check_variations(self.variations, self.control)
@@ -87,6 +90,17 @@ def _faults_of(draft: Draft) -> list[Fault]:
         faults.append(Fault("guardrails", f"{repeated[0]!r} is named twice; once is enough"))
     if len(set(draft.segments)) != len(draft.segments):
         faults.append(Fault("segments", "a segment is named twice"))
+    strange = [name for name in draft.adjust_by if name not in draft.segments]
+    if strange:
+        faults.append(
+            Fault(
+                "adjust_by",
+                f"{strange[0]!r} is not among the segments, whose values are kept from the first "
+                "exposure: an effect is adjusted only by what the change cannot have touched",
+            )
+        )
+    if len(set(draft.adjust_by)) != len(draft.adjust_by):
+        faults.append(Fault("adjust_by", "an attribute is named twice"))
     if not draft.unit:
         faults.append(Fault("unit", "name the attribute that is randomised, such as id"))
     return faults
@@ -108,7 +122,8 @@ def lock(draft: Draft, metrics: Mapping[str, LockedMetric]) -> dict[str, Any]:
     """The body of a plan: the draft, with every definition as it stands now."""
     _check_metrics(draft, metrics)
     body = draft_to_dict(draft)
-    body["method"] = METHOD
+    exact = [item.metric for item in draft.guardrails if item.method is Method.EXACT]
+    body["method"] = f"{METHOD}. {', '.join(exact)}: {EXACT}" if exact else METHOD
     body["trust"] = "server write keys; browser keys only where a metric allows untrusted events"
     body["metrics"] = [
         {
@@ -132,6 +147,12 @@ def _check_metrics(draft: Draft, metrics: Mapping[str, LockedMetric]) -> None:
                 f"{guardrail.metric!r} can be negative, so a relative margin has no meaning. "
                 "Give an absolute margin."
             )
+        if guardrail.scale is Scale.RELATIVE and definition.harm_sign < 0 and guardrail.margin >= 1:
+            raise Invalid(
+                f"{guardrail.metric!r} cannot fall by its whole level or more, so such a limit "
+                "protects nobody. Give a margin below 1.",
+                faults=(Fault("guardrails.margin", "must be below 1 where less is worse"),),
+            )
         if guardrail.scale is Scale.RELATIVE and definition.statistic in NO_PERCENTAGE:
             raise Invalid(
                 f"{guardrail.metric!r} is a difference of chances, so a relative margin has no "
@@ -139,6 +160,12 @@ def _check_metrics(draft: Draft, metrics: Mapping[str, LockedMetric]) -> None:
             )
         if guardrail.scale is Scale.ABSOLUTE and is_mean and definition.aggregation.has_denominator:
             raise Invalid(f"{guardrail.metric!r} is a ratio: give it a relative margin.")
+        why = why_not_exact(definition) if guardrail.method is Method.EXACT else ""
+        if why:
+            raise Invalid(
+                f"{guardrail.metric!r} cannot be judged by the exact test: {why}. {ONLY}.",
+                faults=(Fault("guardrails.method", why),),
+            )
         if guardrail.matured_only and (definition.window is None or not is_mean):
             raise Invalid(
                 f"{guardrail.metric!r} cannot be judged on matured customers: that needs a window "
@@ -188,6 +215,7 @@ def draft_to_dict(draft: Draft) -> dict[str, Any]:
         "futility_floor": draft.futility_floor,
         "may_override": draft.may_override.value,
         "segments": list(draft.segments),
+        "adjust_by": list(draft.adjust_by),
     }
 
 
@@ -216,4 +244,5 @@ def draft_from_dict(held: Mapping[str, Any]) -> Draft:
         futility_floor=held.get("futility_floor"),  # plans locked before had none
         may_override=Role(held["may_override"]),
         segments=tuple(held["segments"]),
+        adjust_by=tuple(held.get("adjust_by", ())),
     )

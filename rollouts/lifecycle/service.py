@@ -12,6 +12,7 @@ from rollouts.audit import service as audit
 from rollouts.errors import (
     AlreadyExists,
     EditUnconditional,
+    Fault,
     Invalid,
     NotAllowed,
     StaleEdit,
@@ -100,6 +101,7 @@ def new_plan_version(
         stage.share for stage in held.ramp
     ][: row.stage + 1]:
         raise ToleranceLocked("Stages that were already entered cannot change.")
+    _check_adjustment(session, row, draft)
     row.name, row.owner = draft.name, draft.owner
     plan = lock_plan(session, row, draft, reason=reason, actor=actor, now=now)
     note(
@@ -121,6 +123,17 @@ def new_plan_version(
         now,
     )
     return plan
+
+
+def _check_adjustment(session: Session, row: RolloutRow, draft: Draft) -> None:
+    """What was not kept since the start may have been recorded after the change was met."""
+    since_start = store.list_plans(session, row.id)[0].body["segments"]
+    late = [name for name in draft.adjust_by if name not in since_start]
+    if late:
+        why = "its values were not kept from the start, so the change may have touched them"
+        raise Invalid(
+            f"Effects cannot be adjusted by {late[0]!r}: {why}.", faults=(Fault("adjust_by", why),)
+        )
 
 
 def lock_plan(

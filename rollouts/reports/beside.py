@@ -69,8 +69,15 @@ class Beside:
     settles: str
     forecast: str  # what the sentence above rests on
     adjusted: str
+    alike: str  # the effect among customers who are alike
+    lately: str  # the effect on the customers who came last
     matured: Matured | None
     is_on_matured: bool
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that stands under an effect, as sentences without their stops."""
+        return tuple(text for text in (self.adjusted, self.alike, self.lately) if text)
 
 
 def beside_of(body: Body, arm: str) -> Mapping[str, Beside]:
@@ -85,6 +92,8 @@ def _beside(metric: Body) -> Beside:
         settles=settles_text(metric),
         forecast=held.get("reason", ""),
         adjusted=adjusted_text(metric),
+        alike=alike_text(metric),
+        lately=lately_text(metric),
         matured=matured_of(metric),
         is_on_matured=bool(metric.get("matured_only")),
     )
@@ -120,6 +129,34 @@ def adjusted_text(metric: Body) -> str:
         needs = f"; needs {held['needs']}" if held["needs"] else ""
         return f"Not a{before}: {told.why}{needs}"
     return f"A{before}: {told.effect} {told.interval}{_gain(held['gain'])}"
+
+
+def alike_text(metric: Body) -> str:
+    """The effect adjusted by kinds of customers, with what that gained; or why there is none."""
+    held = metric.get("adjusted_by")
+    if not held:
+        return ""
+    what = f"djusted by {' and '.join(held['attributes'])}"
+    if held["with_before"]:
+        what += " and the time before"
+    told = _told({**metric, "undecided": None, **held}, 0)
+    if not told.effect:
+        needs = f"; needs {held['needs']}" if held["needs"] else ""
+        return f"Not a{what}: {told.why}{needs}"
+    return f"A{what}: {told.effect} {told.interval}{_gain(held['gain'])}"
+
+
+def lately_text(metric: Body) -> str:
+    """ "Of customers who came in the last 3 days: +12 % (3 % to 22 %), at this look alone"."""
+    held = metric.get("lately")
+    if not held:
+        return ""
+    days = say.plural(round(held["days"]), "day")
+    told = _told({**metric, **held}, _n(held))
+    who = f"Of the {say.count(told.n)} who came in the last {days}"
+    if not told.effect:
+        return f"{who}: {told.why}"
+    return f"{who}: {told.effect} {told.interval}, at this look alone"
 
 
 def _gain(gain: float | None) -> str:

@@ -25,6 +25,25 @@ STOP_LOSS = Method(
     "shares of customers). It is calibrated by simulation and asymptotic, not exact.",
     "Lan and DeMets (1983), Biometrika 70; Robbins (1970); the statistic is this project's own.",
 )
+EXACT = Method(
+    "exact",
+    "Exact test, where a plan asks for it",
+    "A bet on which version the next event falls. While the change is no worse than tolerated the "
+    "bet wins nothing on average, so it hardly ever grows large; when it does, the change is "
+    "withdrawn. No approximation is involved, and no plan of looks.",
+    "Shares of customers, or counts in which no customer is more prone to events than another; "
+    "customers who arrive as the plan set it; a change that does not move when events come. It "
+    "needs more customers than the share test. Where the data refute any of this, the share test "
+    "takes over for good, and the report says so.",
+    "Event-share e-process: under the limit each event falls on treatment with a known chance, from "
+    "the assigned shares. The evidence is the mean likelihood ratio of 24 tilts of that chance, of "
+    "mean at most 1 at every look under the null, so that by Ville's inequality it ever reaches "
+    "1/alpha with chance at most alpha. The interval is the same bet inverted. Counts whose "
+    "variance lies more than four standard errors above their mean, and splits that are not as "
+    "set (anytime p below 0.001), end it: the share test is then begun at the same level, its "
+    "spending from that look on. Absolute effects and harm budgets have the share test's interval.",
+    "Lindon and Malek (2022), NeurIPS; Ville (1939).",
+)
 ABSOLUTE = Method(
     "absolute",
     "Limits in the metric's own units, and values that can be negative",
@@ -137,6 +156,7 @@ ONE_FILE = Method(
 
 METHODS = (
     STOP_LOSS,
+    EXACT,
     INTERVAL,
     BUDGET,
     ABSOLUTE,
@@ -155,6 +175,8 @@ METHODS = (
 _KNOWN = (
     ("share test inverted", INTERVAL),
     ("share test", STOP_LOSS),
+    ("exact test", EXACT),
+    ("e-process", EXACT),
     ("difference of means in strata", ABSOLUTE),
     ("score limits of both totals", BUDGET),
     ("widened so that it holds", OTHER_KINDS),

@@ -229,6 +229,8 @@ HIDDEN = (
     "matured",
     "so_far",
     "adjusted",
+    "adjusted_by",
+    "lately",
     "futility",
     "levels",
     "survey",

@@ -42,6 +42,8 @@ class Table:
     p_value: float | None  # of the test whether segments differ at all
     cells: tuple[Cell, ...]
     n_values: int
+    worst: str = ""  # the worst segment against the limit, with its interval; "" if not asked
+    worst_state: str = "unknown"
 
     @property
     def differs(self) -> bool:
@@ -93,6 +95,8 @@ def _table(metric: Body, held: Body, units: tuple[str, str]) -> Table:
         p_value=tested["p_value"],
         cells=tuple(_cell(metric, item, pulled.get(item["value"]), units) for item in listed),
         n_values=len(held["values"]),
+        worst=(held.get("worst") or {}).get("text", ""),
+        worst_state=(held.get("worst") or {}).get("finding", "unknown"),
     )
 
 

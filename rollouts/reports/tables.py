@@ -80,6 +80,12 @@ COLUMNS = (
     "cut_at",
     *(f"{arm}_{name}" for arm in ("control", "new") for name in ("asked", "answered")),
     *(f"unanswered_{name}" for name in UNANSWERED),
+    "adjusted_by",
+    *(f"adjusted_by_{name}" for name in EFFECTS),
+    "adjusted_by_gain",
+    "lately_days",
+    *(f"lately_{name}" for name in ("control_n", "new_n", *EFFECTS)),
+    "test",
     *(f"futility_{name}" for name in CHANCES),
     "evidence_grade",
     "recommendation",
@@ -167,6 +173,7 @@ def _beside(body: Body, arm: str, metric: Body) -> dict[str, Any]:
     """What stands beside an effect; empty cells where the snapshot has none of it."""
     settles, chances = metric.get("settles") or {}, metric.get("futility") or {}
     adjusted, matured = metric.get("adjusted"), metric.get("matured")
+    alike = metric.get("adjusted_by") or {}
     is_matured = bool(metric.get("matured_only"))
     said = (body.get("recommendation") or {}).get("arms", ())
     return {
@@ -177,6 +184,12 @@ def _beside(body: Body, arm: str, metric: Body) -> dict[str, Any]:
         **_effects("adjusted", adjusted),
         "adjusted_gain": (adjusted or {}).get("gain"),
         **_surveyed(metric),
+        "adjusted_by": ", ".join(alike.get("attributes", ())) or None,
+        **_effects("adjusted_by", alike),
+        "adjusted_by_gain": alike.get("gain"),
+        "lately_days": (metric.get("lately") or {}).get("days"),
+        **_part("lately", metric.get("lately")),
+        "test": (metric.get("test") or {}).get("used"),
         **{f"futility_{name}": chances.get(name) for name in CHANCES},
         "evidence_grade": (body.get("evidence") or {}).get("grade"),
         "recommendation": next((item["outcome"] for item in said if item["key"] == arm), None),

@@ -36,7 +36,14 @@ def adjusted_shown(
     control, treatment = (sums.get(arm, PairSummary()) for arm in (work.control, place))
     absolute = _absolute(control, treatment, level)
     relative = NO_PERCENTAGE if definition.allow_negative else _relative(control, treatment, level)
-    planned = work.draft.planned_units
+    return {
+        **adjusted_effects(absolute, relative, work.draft.planned_units),
+        "pre_period_seconds": definition.pre_period.total_seconds(),
+    }
+
+
+def adjusted_effects(absolute: Found, relative: Found, planned: int) -> dict[str, Any]:
+    """Both effects widened to hold at every look, with the gain; or why there are none."""
     effects = [_always(item, planned) for item in (relative, absolute)]
     refused = absolute if isinstance(absolute, Undecided) else effects[1]
     shown = [effect_shown(item) for item in effects]
@@ -46,12 +53,11 @@ def adjusted_shown(
         "gain": absolute.gain if isinstance(absolute, Adjusted) and shown[1] else None,
         "reason": refused.reason if isinstance(refused, Undecided) else "",
         "needs": refused.needs if isinstance(refused, Undecided) else "",
-        "pre_period_seconds": definition.pre_period.total_seconds(),
     }
 
 
 def _absolute(control: PairSummary, treatment: PairSummary, level: float) -> Found:
-    refused = _refused(control, treatment)
+    refused = too_few_events(control, treatment)
     return (
         refused
         if refused is not None
@@ -60,7 +66,7 @@ def _absolute(control: PairSummary, treatment: PairSummary, level: float) -> Fou
 
 
 def _relative(control: PairSummary, treatment: PairSummary, level: float) -> Found:
-    refused = _refused(control, treatment)
+    refused = too_few_events(control, treatment)
     return (
         refused
         if refused is not None
@@ -68,7 +74,8 @@ def _relative(control: PairSummary, treatment: PairSummary, level: float) -> Fou
     )
 
 
-def _refused(control: PairSummary, treatment: PairSummary) -> Undecided | None:
+def too_few_events(control: PairSummary, treatment: PairSummary) -> Undecided | None:
+    """Why two arms bear no adjusted interval; None where they do."""
     if not control.n or not treatment.n:
         return NOBODY
     return FEW if min(_events(control), _events(treatment)) < LEAST_EVENTS else None

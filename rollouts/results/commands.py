@@ -61,7 +61,8 @@ def _level(text: str) -> tuple[str, Baseline]:
 def _print(rail: dict[str, Any]) -> None:
     if rail["undecided"]:
         return
-    table = Table(title=escape(rail["name"]), title_justify="left")
+    how = " (exact test)" if rail["method"] == "exact" else ""
+    table = Table(title=escape(f"{rail['name']}{how}"), title_justify="left")
     for word in ("If it truly gets worse by", "Withdrawn", "Customers", escape(rail["harm_unit"])):
         table.add_column(word, justify="right")
     for item in rail["truths"]:

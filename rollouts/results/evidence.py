@@ -23,6 +23,7 @@ from rollouts.metrics.model import Aggregation
 from rollouts.results.split import always_p_value
 from rollouts.results.surveys import response_check
 from rollouts.results.work import Measuring
+from rollouts.tolerances.model import Method
 from rollouts.words import count, percent
 
 FALSE_ALARM = 0.001  # of each check, over all looks where it can be asked so
@@ -63,12 +64,34 @@ def checks_of(work: Measuring, seen: Seen) -> dict[str, Check]:
     for key, metric in work.metrics.items():
         if key in work.last_event_at:
             found[f"silent:{key}"] = _silent(work, key, arms)
+        elif key not in seen.feeds:
+            name = f"feed of {metric.name}"
+            reason = "no event has arrived since the start"
+            found[f"feed:{key}"] = Check(name, State.UNKNOWN, reason, needs="a first event")
         if metric.definition.pre_period is not None:
             found[f"before:{key}"] = _before(work, key, arms)
         if metric.definition.survey is not None:
             found[f"response:{key}"] = response_check(work, key, FALSE_ALARM)
         if key in seen.feeds:
-            found[f"feed:{key}"] = seen.feeds[key]
+            found[f"feed:{key}"] = _of_metric(work, key, seen.feeds[key])
+    return found
+
+
+def test_checks(arms: Sequence[Mapping[str, Any]]) -> dict[str, Check]:
+    """Guardrails that the plan wants judged exactly: whether they are."""
+    found = {}
+    for arm in arms:
+        for metric in arm["metrics"]:
+            test = metric["test"]
+            if test is None or test["asked"] != Method.EXACT:
+                continue
+            name = f"exact test of {metric['name']}"
+            if not test["instead"]:
+                check = Check(name, State.FINE, "what it takes for granted was not refuted")
+            else:
+                reason = f"{test['instead']}; the share test judges in its place"
+                check = Check(name, State.WARNING, reason)
+            found[f"test:{arm['key']}:{metric['key']}"] = check
     return found
 
 

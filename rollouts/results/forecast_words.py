@@ -14,7 +14,7 @@ from rollouts.lifecycle.forecast import RailForecast, Truth
 from rollouts.lifecycle.goals import POWER, GoalForecast
 from rollouts.lifecycle.plan import Draft
 from rollouts.metrics.model import Definition
-from rollouts.tolerances.model import Guardrail
+from rollouts.tolerances.model import Guardrail, Method
 from rollouts.words import count, percent
 
 CAUGHT = 0.8  # of rollouts with twice the tolerated harm; below it the plan says so
@@ -31,6 +31,10 @@ AT_ONCE = (
 LOOKS = (
     "Looked at {looks} times in the simulation; looking more often stops a little sooner and no "
     "more often wrongly."
+)
+EXACT = (
+    "{names}: simulated with the exact test that the plan asks for, on customers who keep to what "
+    "it takes for granted; the figures are its own, not the share test's."
 )
 LEFT_OUT = "Budgets, holds and people are left out: they can only stop it sooner."
 
@@ -66,6 +70,7 @@ def rail(found: RailForecast, limit: Guardrail, metric: Counted) -> dict[str, An
         "limit": limit.margin,
         "limit_scale": limit.scale.value,
         "action": limit.action.value,
+        "method": limit.method.value,
         "harm_unit": metric.definition.harm_unit,
         "sign": metric.definition.harm_sign,
         "budget": budget,
@@ -167,6 +172,9 @@ def assumptions(draft: Draft, course: Course, traffic: Given | None) -> list[str
             "Every day as many new customers come as on the first, and each stage of the ramp is "
             f"held as long as planned ({len(draft.ramp)} in all)."
         )
+    exact = [item.metric for item in draft.guardrails if item.method is Method.EXACT]
+    if exact:
+        held.append(EXACT.format(names=", ".join(exact)))
     if len(draft.guardrails) > 1:
         held.append("Each guardrail is looked at by itself, with its own part of the error rate.")
     return held

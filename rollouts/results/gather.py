@@ -21,11 +21,12 @@ from rollouts.results import kept as kept_sums
 from rollouts.results import kinds, store
 from rollouts.results.cutting import cut_metric, cut_sums
 from rollouts.results.kept import Kept
-from rollouts.results.strata import Counted
+from rollouts.results.strata import Cell, Counted
 from rollouts.results.work import DAY, Measuring, MetricInPlan, Pace
 
 STRETCHES = 28  # of the time before a silence, where the same time of earlier days is not known
 WEEK = 7
+LEAST_AGE = 2 * DAY  # of a rollout whose last days are told apart
 Found = TypeVar("Found")
 
 
@@ -61,6 +62,7 @@ def work_of(
     kept = Kept(
         states.setdefault(kept_sums.STATE, {}), sum(sums.units.values()), now, kind == "final"
     )
+    recent = _recent(row, now)
     return Measuring(
         draft=draft,
         metrics=metrics,
@@ -74,6 +76,11 @@ def work_of(
         matured=_once(lambda metric: _matured(session, row, metric, sums.data_at, kept)),
         before=_once(lambda metric: _before(session, row, metric, kept)),
         crossed=lambda: _crossed(session, row, kept),
+        by_day=lambda: _by_day(session, row, kept),
+        by_strata=_once(lambda metric: _by_strata(session, row, draft, metric, kept)),
+        lately=_once(lambda metric: _lately(session, row, metric, now, recent, kept)),
+        extremes=_once(lambda metric: _extremes(session, row, metric, kept)),
+        recent=recent,
         states=states,
     )
 
@@ -154,6 +161,68 @@ def _before(
 
     cells = kept.get(f"before/{metric.version_id}", find)
     return {variation: sums for (variation, _), sums in cells.items()}
+
+
+def _by_strata(
+    session: Session, row: RolloutRow, draft: Draft, metric: MetricInPlan, kept: Kept
+) -> Mapping[Cell, PairSummary]:
+    """Sums by (variation, kind of customer); kinds are numbered by their values' order."""
+    measured = MeasuredMetric(metric.version_id, metric.key, metric.definition)
+
+    def find() -> Mapping[Cell, PairSummary]:
+        held = ledger.before_by_strata(
+            session, row.id, row.environment_id, measured, draft.adjust_by
+        )
+        numbers = {values: n for n, values in enumerate(sorted({values for _, values in held}))}
+        return {(variation, numbers[values]): sums for (variation, values), sums in held.items()}
+
+    name = "/".join(["strata", str(metric.version_id), *draft.adjust_by])
+    return kept.get(name, find)
+
+
+def _recent(row: RolloutRow, now: datetime) -> timedelta | None:
+    """The last days of a rollout: a quarter of it, at most a week; None in its first days."""
+    if row.started_at is None or now - row.started_at < LEAST_AGE:
+        return None
+    return min(timedelta(days=(now - row.started_at) // (4 * DAY) or 1), WEEK * DAY)
+
+
+def _lately(
+    session: Session,
+    row: RolloutRow,
+    metric: MetricInPlan,
+    now: datetime,
+    recent: timedelta | None,
+    kept: Kept,
+) -> Counted:
+    if recent is None:
+        return Counted({}, {})
+    since = now - recent
+    cells = kept.get(
+        f"lately/{metric.version_id}",
+        lambda: ledger.sums_since(session, row.id, metric.version_id, metric.definition, since),
+    )
+    return Counted({cell: sums.n for cell, sums in cells.items()}, cells)
+
+
+def _extremes(
+    session: Session, row: RolloutRow, metric: MetricInPlan, kept: Kept
+) -> dict[Cell, tuple[float, float]]:
+    """Smallest and largest value; kept as the two sums of a summary."""
+
+    def find() -> dict[Cell, PairSummary]:
+        held = ledger.extreme_units(session, row.id, metric.version_id, metric.definition)
+        return {cell: PairSummary(1, least, most) for cell, (least, most) in held.items()}
+
+    cells = kept.get(f"extremes/{metric.version_id}", find)
+    return {cell: (held.x_total, held.y_total) for cell, held in cells.items()}
+
+
+def _by_day(session: Session, row: RolloutRow, kept: Kept) -> dict[Cell, int]:
+    def find() -> dict[Cell, PairSummary]:
+        return {cell: PairSummary(n) for cell, n in ledger.units_by_day(session, row.id).items()}
+
+    return {cell: held.n for cell, held in kept.get("days", find).items()}
 
 
 def _crossed(session: Session, row: RolloutRow, kept: Kept) -> dict[int, int]:

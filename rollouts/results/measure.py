@@ -8,15 +8,23 @@ from typing import Any
 
 from analysis.budget import harm_spent
 from analysis.effect import Effect, Scale
-from analysis.guardrail import Look, Rule, anytime_effect, look
+from analysis.guardrail import Rule, anytime_effect
 from analysis.stoploss import Stratum
-from rollouts.metrics.model import Statistic
+from rollouts.metrics.model import Aggregation, Statistic
 from rollouts.results.adjusted import adjusted_shown
+from rollouts.results.charged import charge
 from rollouts.results.futility import futility_shown
+from rollouts.results.judging import Judged, by_share_test, exactly
 from rollouts.results.matured import has_matured, numbers, part_effect, side_by_side
 from rollouts.results.others import OTHER_METHOD, distributed, judged, levels_shown, method_of
 from rollouts.results.pacing import form_of, planned_information
-from rollouts.results.settles import first_settles, goal_settles, other_settles, rail_settles
+from rollouts.results.settles import (
+    exact_settles,
+    first_settles,
+    goal_settles,
+    other_settles,
+    rail_settles,
+)
 from rollouts.results.shown import (
     Answer,
     budget_shown,
@@ -24,16 +32,14 @@ from rollouts.results.shown import (
     look_shown,
     metric_shown,
 )
-from rollouts.results.strata import Counted, kind_of, make_strata
+from rollouts.results.soundness import cautions, lately_shown
+from rollouts.results.strata import Cell, Counted, kind_of, make_strata
+from rollouts.results.stratified import stratified_shown
 from rollouts.results.surveys import survey_shown
 from rollouts.results.work import Measuring, MetricInPlan
-from rollouts.tolerances.model import Goal, Guardrail, split_alpha
+from rollouts.tolerances.model import Goal, Guardrail, Method, split_alpha
 
 GOAL_LEVEL = 0.95
-RENEWED = (
-    "A new plan changed the rule of this test, which began anew then: what the earlier rule had "
-    "spent of the chance of a false stop comes on top."
-)
 
 State = dict[str, Any]
 Shown = dict[str, Any]
@@ -62,6 +68,7 @@ def _guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float) -> Sh
         "limit_reason": rail.reason,
         "survey": survey_shown(work, place, metric),
         "adjusted": adjusted_shown(work, place, metric, 1 - 2 * alpha),
+        "adjusted_by": stratified_shown(work, place, metric, 1 - 2 * alpha),
     }
     return shown | _silent(work, metric)
 
@@ -70,13 +77,19 @@ def _tested_guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float
     """By the stop-loss, on all customers or, if the plan says so, on matured ones only."""
     metric = work.metrics[rail.metric]
     counted = work.matured(metric) if rail.matured_only else work.counted[metric.key]
-    numbered = make_strata(counted, metric.definition, work.control, place)
+    numbered = make_strata(
+        counted, metric.definition, work.control, place, _extremes(work, rail, metric)
+    )
     strata = [item for _, item in numbered]
     name = work.state_name(place, rail.metric)
     # The two are different tests: a new plan may change which one judges.
     test = f"{name}/matured" if rail.matured_only else name
+    test = f"{test}/exact" if rail.method is Method.EXACT else test
     kind, sign = form_of(metric.definition, rail.scale), metric.definition.harm_sign
     mark = [metric.version_id, str(kind), rail.margin, alpha]
+    left = charge(work.states, name, test, mark, alpha)
+    if left.spent:
+        mark = [*mark, left.harm, left.safe]
     state = _resumed(work, test, mark)
     planned = planned_information(work.draft.planned_units, state, strata, kind, sign, rail.margin)
     rule = Rule(
@@ -84,18 +97,54 @@ def _tested_guardrail(work: Measuring, place: int, rail: Guardrail, alpha: float
         sign=sign,
         tolerance=rail.margin,
         tolerance_scale=rail.scale,
-        alpha=alpha,
-        beta=alpha,
+        alpha=left.harm,
+        beta=left.safe,
         planned_information=planned,
     )
-    seen = look(strata, rule, state.get("look"), deadline=work.is_deadline)
+    found = _judged(work, place, rail, rule, strata, state)
+    seen = found.seen
     shown = metric_shown(work, place, metric, counted, numbered, "guardrail") | look_shown(seen)
-    work.states[test] = {"look": seen.state, "planned": planned, **_marked(mark, state)}
-    if state.get("is_renewed"):
-        shown["notes"] = [*shown["notes"], RENEWED]
-    _spend(work, test, rail, alpha, strata, state, shown)
-    shown |= _settled(_rail_settles(work, rail, seen, strata, counted), shown["finding"])
-    return shown | _beside(work, place, metric, rail, alpha, shown)
+    shown |= {"method": found.method, "test": _test_shown(rail, found), "alpha_left": left.harm}
+    work.states[test] = {**found.state, "planned": planned, **_marked(mark, state)}
+    if left.note:
+        shown["notes"] = [*shown["notes"], left.note]
+    _spend(work, test, rail, left.harm, strata, state, shown)
+    settles = _rail_settles(work, place, rail, rule, found, strata, counted)
+    shown |= _settled(settles, shown["finding"])
+    shown |= _beside(work, place, metric, rail, alpha, shown)
+    said = cautions(work, place, metric, shown, [number for number, _ in numbered])
+    lately = lately_shown(work, place, metric)
+    return shown | {"notes": [*shown["notes"], *said], "lately": lately}
+
+
+def _extremes(
+    work: Measuring, rail: Guardrail, metric: MetricInPlan
+) -> Mapping[Cell, tuple[float, float]]:
+    """Where one unit could weigh too much: not in shares, nor seen in ratios' sums."""
+    held = metric.definition.aggregation
+    if rail.matured_only or held.has_denominator or held is Aggregation.ANY:
+        return {}
+    return work.extremes(metric)
+
+
+def _judged(
+    work: Measuring,
+    place: int,
+    rail: Guardrail,
+    rule: Rule,
+    strata: list[Stratum],
+    state: Mapping[str, Any],
+) -> Judged:
+    if rail.method is Method.EXACT:
+        share = work.share_of(place)
+        return exactly(strata, rule, share, state, deadline=work.is_deadline)
+    return by_share_test(strata, rule, state, deadline=work.is_deadline)
+
+
+def _test_shown(rail: Guardrail, found: Judged) -> Shown:
+    """Which test the plan asks for, which judged, and why where they differ."""
+    used = Method.EXACT if found.is_exact else Method.SHARE
+    return {"asked": rail.method.value, "used": used.value, "instead": found.instead}
 
 
 def _spend(
@@ -126,9 +175,17 @@ def _spend(
 
 
 def _rail_settles(
-    work: Measuring, rail: Guardrail, seen: Look, strata: list[Stratum], counted: Counted
+    work: Measuring,
+    place: int,
+    rail: Guardrail,
+    rule: Rule,
+    found: Judged,
+    strata: list[Stratum],
+    counted: Counted,
 ) -> Shown:
-    units = sum(counted.units.values())
+    units, seen = sum(counted.units.values()), found.seen
+    if found.is_exact:
+        return exact_settles(strata, rule, work.share_of(place), units, work.pace, seen.needs)
     if seen.evidence is not None:
         return rail_settles(seen.evidence, seen.state, units, work.pace)
     definition = work.metrics[rail.metric].definition
@@ -187,6 +244,7 @@ def _goal(work: Measuring, place: int, goal: Goal) -> Shown:
         shown, state = _tested_goal(work, place, metric)
     shown["adjusted"] = adjusted_shown(work, place, metric, GOAL_LEVEL)
     shown["survey"] = survey_shown(work, place, metric)
+    shown["adjusted_by"] = stratified_shown(work, place, metric, GOAL_LEVEL)
     shown["futility"] = futility_shown(work, goal, metric, shown, state)
     return shown | _silent(work, metric)
 

@@ -19,11 +19,13 @@ def quality_lines(body: dict[str, Any], checks: Mapping[str, Check]) -> list[dic
     """One line for each thing looked at, from a look's own body and the checks made on it."""
     return [
         *_split(body),
+        *_split_within(checks),
         *_crossed(body, checks),
         *_refused(body),
         *_untrusted(checks),
         *_feeds(body, checks),
         *_of_metrics(body, checks),
+        *_tests(checks),
         *_notes(body),
     ]
 
@@ -34,6 +36,21 @@ def _line(key: str, state: str, label: str, text: str) -> dict[str, str]:
 
 def _split(body: dict[str, Any]) -> Iterator[dict[str, str]]:
     yield _line("split", body["srm"]["state"], "Split as configured", body["srm"]["text"])
+
+
+def _split_within(checks: Mapping[str, Check]) -> Iterator[dict[str, str]]:
+    """One line for each kind of group: stages, days, and each segment that the plan names."""
+    for key, check in checks.items():
+        if key.startswith("split:"):
+            label = f"Split as configured, by {check.name.removeprefix('SRM by ')}"
+            yield _line(key, STATES[check.state], label, check.reason)
+
+
+def _tests(checks: Mapping[str, Check]) -> Iterator[dict[str, str]]:
+    for key, check in checks.items():
+        if key.startswith("test:"):
+            label = f"{check.name[:1].upper()}{check.name[1:]}"
+            yield _line(key, STATES[check.state], label, check.reason)
 
 
 def _crossed(body: dict[str, Any], checks: Mapping[str, Check]) -> Iterator[dict[str, str]]:
@@ -86,14 +103,14 @@ def _feeds(body: dict[str, Any], checks: Mapping[str, Check]) -> Iterator[dict[s
     for metric in body["arms"][0]["metrics"] if body["arms"] else []:
         label = f"Feed of {metric['name']}"
         key = f"feed:{metric['key']}"
+        check = checks.get(key)
+        if check is not None and check.state is not State.FINE:
+            yield _line(key, STATES[check.state], label, check.reason)
+            continue
         if metric["last_event_at"] is None:
             yield _line(key, "unknown", label, "no event has arrived since the start")
             continue
         last = datetime.fromisoformat(metric["last_event_at"])
-        check = checks.get(key)
-        if check is not None and check.state is State.WARNING:
-            yield _line(key, "warn", label, check.reason)
-            continue
         state = "warn" if taken - last > silent else "ok"
         yield _line(key, state, label, f"last event {last:%d %b %H:%M:%S} UTC")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from analysis import mean, proportion, ratio
 from analysis.effect import Effect, Undecided
 from analysis.estimate import Estimate
 from analysis.heterogeneity import Heterogeneity, by_dimension
@@ -17,30 +16,39 @@ from analysis.multiplicity import holm
 from analysis.summary import PairSummary
 from rollouts.ledger import service as ledger
 from rollouts.ledger.service import SegmentSums
-from rollouts.metrics.model import Aggregation, Definition, Per, Statistic
+from rollouts.metrics.model import Definition, Per, Statistic
 from rollouts.metrics.words import level_note
+from rollouts.results.comparing import Answer, compare
+from rollouts.results.consistency import worst_shown
 from rollouts.results.kinds import compare_units, levels_of
 from rollouts.results.shown import effect_shown
 from rollouts.results.work import Measuring, MetricInPlan
+from rollouts.tolerances.model import Guardrail
 
 LEVEL = 0.95
 WHOLE_ONLY = Undecided(
     "times and quantiles of events are told for all customers together only",
     "a share or a sum beside it, which is told within segments too",
 )
-Answer = Effect | Undecided
 
 
 def by_segments(
     session: Session, rollout_id: int, work: Measuring, place: int
 ) -> list[dict[str, Any]]:
     """For one treatment arm: every segment the plan names, every metric within it."""
-    control = [item.key for item in work.draft.variations].index(work.draft.control)
+    control = work.control
+    limits = {item.metric: item for item in work.draft.guardrails}
     return [
         {
             "attribute": attribute,
             "metrics": [
-                _metric(metric, _read(session, rollout_id, attribute, metric), control, place)
+                _metric(
+                    metric,
+                    _read(session, rollout_id, attribute, metric),
+                    control,
+                    place,
+                    limits.get(metric.key),
+                )
                 for metric in work.metrics.values()
             ],
         }
@@ -70,7 +78,9 @@ def _is_whole_only(definition: Definition) -> bool:
     return definition.statistic is Statistic.TIME or definition.per is Per.EVENT
 
 
-def _metric(metric: MetricInPlan, held: Within, control: int, place: int) -> dict[str, Any]:
+def _metric(
+    metric: MetricInPlan, held: Within, control: int, place: int, rail: Guardrail | None
+) -> dict[str, Any]:
     shown: list[dict[str, Any]] = []
     estimates: dict[str, Estimate | Undecided] = {}
     for value in held.sums.values:
@@ -86,6 +96,7 @@ def _metric(metric: MetricInPlan, held: Within, control: int, place: int) -> dic
         "name": metric.name,
         "values": shown,
         "interaction": _interaction(estimates),
+        "worst": worst_shown(metric.definition, _pairs(held.sums, control, place), rail),
     }
 
 
@@ -97,7 +108,7 @@ def _effects(
         return WHOLE_ONLY, WHOLE_ONLY, {"control": None, "treatment": None, "note": ""}
     if held.units is None:
         arms = [held.sums.by_value.get((value, arm), PairSummary()) for arm in (control, place)]
-        return (*_compare(metric.definition, *arms), None)
+        return (*compare(metric.definition, *arms, level=LEVEL), None)
     units = [held.units.get((value, arm)) for arm in (control, place)]
     absolute, relative = compare_units(metric.definition, *units, level=LEVEL)
     first, second = levels_of(metric.definition, *units)
@@ -105,18 +116,13 @@ def _effects(
     return absolute, relative, {"control": first, "treatment": second, "note": note}
 
 
-def _compare(
-    definition: Definition, control: PairSummary, treatment: PairSummary
-) -> tuple[Answer, Answer]:
-    if definition.aggregation.has_denominator:
-        return (
-            ratio.difference(control, treatment, level=LEVEL),
-            ratio.relative(control, treatment, level=LEVEL),
-        )
-    a, b = control.x, treatment.x
-    if definition.aggregation is Aggregation.ANY:
-        return proportion.difference(a, b, level=LEVEL), proportion.relative(a, b, level=LEVEL)
-    return mean.difference(a, b, level=LEVEL), mean.relative(a, b, level=LEVEL)
+def _pairs(
+    sums: SegmentSums, control: int, place: int
+) -> dict[str, tuple[PairSummary, PairSummary]]:
+    def of(value: str, arm: int) -> PairSummary:
+        return sums.by_value.get((value, arm), PairSummary())
+
+    return {value: (of(value, control), of(value, place)) for value in sums.values}
 
 
 def _shown(

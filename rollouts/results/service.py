@@ -17,9 +17,10 @@ from rollouts.lifecycle import service as lifecycle
 from rollouts.lifecycle.plan import Draft, canonical, draft_from_dict
 from rollouts.lifecycle.store import PlanRow, RolloutRow
 from rollouts.results import store
-from rollouts.results.evidence import Seen, checks_of, evidence_shown
+from rollouts.results.evidence import Seen, checks_of, evidence_shown, test_checks
 from rollouts.results.feeding import STATE, feed_checks, remember
 from rollouts.results.gather import volume, work_of
+from rollouts.results.groups import broken_in, split_checks
 from rollouts.results.measure import measure_arm
 from rollouts.results.quality import quality_lines
 from rollouts.results.recommend import recommendation
@@ -105,9 +106,16 @@ def _add_trust(
             work.states.get(STATE, {}),
             lambda key, last_at, lag: volume(session, row, work.metrics[key], last_at, lag),
             now,
+            rails=frozenset(item.metric for item in work.draft.guardrails),
+            started_at=row.started_at,
         ),
     )
-    checks = checks_of(work, seen)
+    checks = {
+        **checks_of(work, seen),
+        **split_checks(work, sums.units, work.by_day(), body["arms"]),
+        **test_checks(body["arms"]),
+    }
+    body["srm"]["broken_in"] = broken_in(checks)
     is_complete = work.is_deadline or work.pace.units >= work.draft.planned_units
     body["quality"] = quality_lines(body, checks)
     body["evidence"] = evidence_shown(checks)

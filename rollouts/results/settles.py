@@ -7,13 +7,16 @@ meet, half of all rollouts like this one would have been settled. It is a foreca
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import floor, isfinite, log10, sqrt
+from dataclasses import replace
+from math import floor, isfinite, log, log10, sqrt
 from typing import Any, Literal
 
 from scipy.special import ndtri
 
 from analysis.effect import Effect, Undecided
+from analysis.exact import exact_evidence
 from analysis.gaussian import gaussian_statistic
+from analysis.guardrail import Rule
 from analysis.sequence import half_width, tightest
 from analysis.spending import Spending
 from analysis.stoploss import LEAST_EFFECTIVE, LEAST_PER_ARM, Kind, Stratum, share_statistic
@@ -107,6 +110,29 @@ def other_settles(
     growth = sequence_growth(effect, line, planned)
     side = "harm" if (effect.estimate - line) * sign > 0 else "safe"
     return _said(growth, units, pace, side, name)
+
+
+def exact_settles(
+    strata: Sequence[Stratum], rule: Rule, share: float, units: int, pace: Pace, needs: str
+) -> Shown:
+    """For a guardrail that its exact test leaves open, if events go on as they came so far."""
+    if not any(item.s0 + item.s1 for item in strata):
+        return _unforeseen("", needs)
+    ratio, growth = 1 + rule.sign * rule.tolerance, 1.0
+    limits = {"harm": (rule.sign, -log(rule.alpha)), "safe": (-rule.sign, -log(rule.false_safe))}
+    while growth < MOST:
+        growth *= STEP
+        ahead = [_grown(item, growth) for item in strata]
+        shares = [share] * len(ahead)
+        for side, (sign, bound) in limits.items():
+            if exact_evidence(ahead, sign=sign, ratio=ratio, shares=shares) >= bound:
+                return _said(growth, units, pace, side, "the limit")
+    return _unforeseen("the limit")
+
+
+def _grown(item: Stratum, growth: float) -> Stratum:
+    """So many times the customers, and their events."""
+    return replace(item, s0=round(item.s0 * growth), s1=round(item.s1 * growth))
 
 
 def first_settles(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from analysis.stoploss import Kind, Stratum
@@ -51,14 +51,41 @@ def kind_of(definition: Definition) -> Form:
 
 
 def make_strata(
-    counted: Counted, definition: Definition, control: int, treatment: int
+    counted: Counted,
+    definition: Definition,
+    control: int,
+    treatment: int,
+    extremes: Mapping[Cell, tuple[float, float]] | None = None,
 ) -> list[tuple[int, Stratum]]:
-    """The strata of one treatment against control, each with its number."""
+    """The strata of one treatment against control, each with its number.
+
+    extremes: smallest and largest value of any one unit, where they are known.
+    """
     make = _ratio if definition.aggregation.has_denominator else _plain
-    return [
+    found = [
         (number, make(counted.of(control, number), counted.of(treatment, number)))
         for number in counted.strata
     ]
+    if not extremes:
+        return found
+    return [
+        (
+            number,
+            replace(
+                item,
+                peak0=_peak(extremes.get((control, number)), item.s0, item.n0),
+                peak1=_peak(extremes.get((treatment, number)), item.s1, item.n1),
+            ),
+        )
+        for number, item in found
+    ]
+
+
+def _peak(held: tuple[float, float] | None, total: float, n: float) -> float | None:
+    """The value that lies farthest from the mean."""
+    if held is None or n <= 0:
+        return None
+    return max(held, key=lambda value: abs(value - total / n))
 
 
 def mean_of(summary: PairSummary, definition: Definition) -> float | None:

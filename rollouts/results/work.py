@@ -11,7 +11,7 @@ from analysis.summary import PairSummary
 from rollouts.lifecycle.plan import Draft
 from rollouts.metrics.model import Definition
 from rollouts.results import kinds
-from rollouts.results.strata import Counted
+from rollouts.results.strata import Cell, Counted
 
 DAY = timedelta(days=1)
 LEAST_TIME = timedelta(minutes=10)  # of one allocation, before its pace is told
@@ -103,12 +103,22 @@ class Measuring:
     matured: Callable[[MetricInPlan], Counted]  # of customers whose window is complete
     before: Callable[[MetricInPlan], Mapping[int, PairSummary]]  # with the time before exposure
     crossed: Callable[[], Mapping[int, int]]  # by the place of the variation seen first
+    by_day: Callable[[], Mapping[Cell, int]]  # customers by variation and day since 1970
+    by_strata: Callable[[MetricInPlan], Mapping[Cell, PairSummary]]  # variation, kind of customer
+    lately: Callable[[MetricInPlan], Counted]  # of customers who came in the `recent` time
+    extremes: Callable[[MetricInPlan], Mapping[Cell, tuple[float, float]]]  # of any one unit
+    recent: timedelta | None = None  # None while a rollout is too young to have last days
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def control(self) -> int:
         """The control's place."""
         return [item.key for item in self.draft.variations].index(self.draft.control)
+
+    def share_of(self, place: int) -> float:
+        """A treatment's part of the customers that it and control are to get."""
+        held = [self.draft.variations[at].share for at in (self.control, place)]
+        return held[1] / sum(held)
 
     def state_name(self, place: int, metric: str) -> str:
         """Under which name the tests of a metric of an arm keep their state."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from analysis.effect import Scale
-from rollouts.tolerances.model import Action, Budget, BudgetRule, Guardrail
+from rollouts.tolerances.model import Action, Budget, BudgetRule, Guardrail, Method
+
+METHOD = (
+    "`share`: the stop-loss, for every kind of metric. `exact`: an always-valid e-process that holds "
+    "its error rate with no approximation, for shares of customers and for counts that vary as "
+    "chance alone makes them (Poisson); it needs more customers. Refused for anything else."
+)
 
 
 class BudgetBody(BaseModel):
@@ -42,6 +48,7 @@ class ToleranceBody(BaseModel):
         description="Judge only customers whose window is complete: for a change that may move "
         "when outcomes arrive.",
     )
+    method: Method = Field(Method.SHARE, description=METHOD)
     owner: str = Field("", max_length=200)
 
     def to_domain(self, metric: str) -> Guardrail:
@@ -55,4 +62,5 @@ class ToleranceBody(BaseModel):
             budget=self.budget.to_domain() if self.budget else None,
             reason=self.reason,
             matured_only=self.matured_only,
+            method=self.method,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.effect import Scale
-from rollouts.tolerances.model import Action, Budget, BudgetRule, Goal, Guardrail
+from rollouts.tolerances.model import Action, Budget, BudgetRule, Goal, Guardrail, Method
 
 
 def guardrail_to_dict(guardrail: Guardrail) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def guardrail_to_dict(guardrail: Guardrail) -> dict[str, Any]:
         "budget": budget_to_dict(budget) if budget else None,
         "reason": guardrail.reason,
         "matured_only": guardrail.matured_only,
+        "method": guardrail.method.value,
     }
 
 
@@ -43,6 +44,7 @@ def guardrail_from_dict(held: Mapping[str, Any]) -> Guardrail:
         else None,
         reason=held["reason"],
         matured_only=held.get("matured_only", False),
+        method=Method(held.get("method", Method.SHARE)),
     )
 
 

@@ -31,6 +31,13 @@ class BudgetRule(StrEnum):
     STRICT = "strict"  # the lower limit itself is at the budget
 
 
+class Method(StrEnum):
+    """By which test a guardrail is judged."""
+
+    SHARE = "share"  # the stop-loss: for every kind of metric, calibrated by simulation
+    EXACT = "exact"  # an e-process: shares of customers and Poisson counts only, slower
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """The most harm that may be done, counted in the customer's own units."""
@@ -63,6 +70,7 @@ class Guardrail:
     budget: Budget | None = None
     reason: str = ""  # why this much
     matured_only: bool = False  # judge only customers whose window is complete
+    method: Method = Method.SHARE
 
     def __post_init__(self) -> None:
         faults = []
@@ -70,6 +78,8 @@ class Guardrail:
             faults.append(Fault("margin", "a margin must be above 0: how much worse is tolerated"))
         if not (isfinite(self.weight) and self.weight > 0):
             faults.append(Fault("weight", "a weight must be above 0"))
+        if self.method is Method.EXACT and self.scale is not Scale.RELATIVE:
+            faults.append(Fault("method", "the exact test needs a relative margin"))
         if faults:
             raise Invalid(
                 f"The tolerance for {self.metric!r} does not fit: {faults[0].problem}.",

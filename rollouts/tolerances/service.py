@@ -8,10 +8,12 @@ from sqlalchemy.orm import Session
 
 from rollouts.accounts.model import Actor
 from rollouts.audit import service as audit
+from rollouts.errors import Fault, Invalid
 from rollouts.metrics import service as metrics
 from rollouts.tolerances import store
 from rollouts.tolerances.codec import guardrail_to_dict
-from rollouts.tolerances.model import Guardrail
+from rollouts.tolerances.exact import ONLY, why_not_exact
+from rollouts.tolerances.model import Guardrail, Method
 from rollouts.tolerances.store import ToleranceRow
 
 
@@ -19,7 +21,7 @@ def put_tolerance(
     session: Session, guardrail: Guardrail, *, owner: str, actor: Actor, now: datetime
 ) -> ToleranceRow:
     """Say what the organisation tolerates of a metric. Running plans keep their own copy."""
-    metrics.get_metric(session, guardrail.metric)
+    _check_method(session, guardrail)
     body = guardrail_to_dict(guardrail)
     row = store.find_tolerance(session, guardrail.metric)
     before = dict(row.body) if row else None
@@ -31,6 +33,18 @@ def put_tolerance(
     _record(session, "tolerance.set", guardrail.metric, before, body, guardrail.reason, actor, now)
     session.flush()
     return row
+
+
+def _check_method(session: Session, guardrail: Guardrail) -> None:
+    metric = metrics.get_metric(session, guardrail.metric)
+    if guardrail.method is not Method.EXACT:
+        return
+    why = why_not_exact(metrics.get_version(session, metric).to_domain())
+    if why:
+        raise Invalid(
+            f"{guardrail.metric!r} cannot be judged by the exact test: {why}. {ONLY}.",
+            faults=(Fault("method", why),),
+        )
 
 
 def delete_tolerance(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from analysis.effect import Effect
-from analysis.estimate import Estimate
 from analysis.summary import PairSummary
+from rollouts.ledger.segments import SegmentSums
 from rollouts.metrics.model import Aggregation, Definition, Direction, Selector
 from rollouts.results import segments
+from rollouts.results.work import MetricInPlan
+from rollouts.tolerances.model import Guardrail
 from tests.factories.snapshots import Body
 
 COUNTS = Definition(Selector("contacts"), Aggregation.ANY, Direction.DOWN)
@@ -20,23 +20,16 @@ def make_segment(
     values: Mapping[str, Arms], *, attribute: str = "channel", key: str = "contacts"
 ) -> Body:
     """One attribute with one metric: whether a customer contacted us at all."""
-    held: list[dict[str, Any]] = []
-    estimates: dict[str, Any] = {}
-    for value, arms in values.items():
-        old, new = (_summed(n, hits) for n, hits in arms)
-        absolute, relative = segments._compare(COUNTS, old, new)
-        estimates[value] = (
-            Estimate.of_effect(value, absolute) if isinstance(absolute, Effect) else absolute
-        )
-        held.append(segments._shown(COUNTS, value, [old, new], absolute, relative, None))
-    segments._correct(held)
-    metric = {
-        "key": key,
-        "name": "Contacts per customer",
-        "values": held,
-        "interaction": segments._interaction(estimates),
-    }
-    return {"attribute": attribute, "metrics": [metric]}
+    sums = SegmentSums(
+        {
+            (value, arm): _summed(*counted)
+            for value, arms in values.items()
+            for arm, counted in enumerate(arms)
+        }
+    )
+    metric = MetricInPlan(key, "Contacts per customer", 1, COUNTS)
+    found = segments._metric(metric, segments.Within(sums, None), 0, 1, Guardrail(key, 0.1))
+    return {"attribute": attribute, "metrics": [found]}
 
 
 def _summed(n: int, hits: int) -> PairSummary:

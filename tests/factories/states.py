@@ -305,7 +305,8 @@ def make_futile(**over: Any) -> Body:
             "futile",
             "unknown",
             "Not working:",
-            " a 4 % chance to reach +2 % in return finished online by 2 June. No harm shown. "
+            " a 4 % chance to be shown better by 2 June if the truth is +2 % in return finished "
+            "online. No harm shown. "
             "Stopping now saves 19 days.",
             "Stop it, or let it run with this in mind.",
         ),

@@ -61,6 +61,35 @@ def test_harm_withdraws_the_change_and_says_why(story: Story):
     assert "200\u00a0%" in page.text
 
 
+def test_harm_in_one_of_several_versions_names_it_and_says_that_all_were_withdrawn(story: Story):
+    """The rollout ends as a whole; the report and the message say which version did it."""
+    hook = {"kind": "webhook", "name": "on call", "url": "https://example.com/hook"}
+    story.post("/destinations", hook)
+    names = {"control": "Old page", "new": "New page", "bold": "Bold page"}
+    values = {"control": "a", "new": "b", "bold": "c"}
+    story.set_up(key="other")
+    story.post("/flags", {"key": "pages", "kind": "string", "default": "a"})
+    variations = [
+        {"key": key, "name": name, "value": values[key], "share": 1 / 3}
+        for key, name in names.items()
+    ]
+    story.post("/rollouts", plan(flag="pages", variations=variations))
+    story.post("/rollouts/guided/start")
+    story.send(population(900, (0.10, 0.10)))
+    story.send(seen(f"bold-{i}", "bold") for i in range(900))
+    story.send(did(f"bold-{i}", "contact") for i in range(450))
+
+    snapshot = story.look()
+
+    said = snapshot["verdict"]["sentence"]
+    assert "contacts rose 400\u00a0% in Bold page (between" in said
+    assert "New page was withdrawn with it." in said
+    assert "1,800 customers on both new versions are back" in snapshot["verdict"]["next"]
+    message = next(m for m in story.get("/outbox")["items"] if "rollout.withdrawn" in m.values())
+    assert "in Bold page" in str(message)
+    assert "both new versions" in str(message)
+
+
 def test_what_anyone_can_send_may_hold_but_never_withdraw(story: Story):
     """A key that lies in pages must not be enough to end a rollout."""
     story.set_up(guardrails=[{"metric": "contacts", "margin": 5}], key="other")

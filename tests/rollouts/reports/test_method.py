@@ -11,7 +11,7 @@ from analysis.stoploss import Kind
 from rollouts.db import Database
 from rollouts.metrics.model import Aggregation, Definition, Direction, Selector
 from rollouts.reports import method, method_groups, method_kinds, method_words
-from rollouts.results import shown
+from rollouts.results import judging, shown
 from rollouts.results.pacing import form_of
 from rollouts.web import formatting as say
 from tests.benchmarks.coverage import CASES, Case, measure
@@ -136,6 +136,8 @@ def test_every_method_has_a_line_its_assumptions_and_a_statement(client: FlaskCl
     ("name", "anchor"),
     [
         (shown.METHOD, "stop-loss"),
+        (judging.EXACT_METHOD.format(given="customers are"), "exact"),
+        (judging.INSTEAD.format(why=judging.UNEVEN, method=shown.METHOD), "stop-loss"),
         ("share test inverted, valid at every look", "interval"),
         ("difference of means in strata, t as normal, valid at every look", "absolute"),
         (

@@ -51,9 +51,8 @@ def test_what_can_hardly_be_shown_any_more_is_said_and_nothing_is_withdrawn(stor
     verdict = body["verdict"]
     assert verdict["kind"] == "futile"
     assert verdict["lead"] == "Not working:"
-    assert f"chance to reach +10{NBSP}% in customers who ordered by 29 May" in verdict[
-        "sentence"
-    ] or (f"under 1{NBSP}%" in verdict["sentence"])
+    assert "to be shown better by 29 May if the truth is " in verdict["sentence"]
+    assert f"if the truth is +10{NBSP}% in customers who ordered" in verdict["sentence"]
     assert "No harm shown. Stopping now saves 15 days." in verdict["sentence"]
     assert story.get("/rollouts/guided")["state"] == "running"
     assert body["decision"]["action"] == "warn"

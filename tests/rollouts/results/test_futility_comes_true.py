@@ -57,6 +57,10 @@ def at_day_eight() -> Measuring:
         matured=lambda _: pytest.fail("not asked"),
         before=lambda _: {},
         crossed=dict,
+        by_day=dict,
+        by_strata=lambda _: {},
+        lately=lambda _: pytest.fail("not asked"),
+        extremes=lambda _: {},
     )
 
 

@@ -58,6 +58,20 @@ def test_a_test_whose_rule_changed_begins_anew_and_says_so(story: Timeline, over
         assert item["evidence"] is not None
         assert any("began anew" in note for note in item["notes"])
         assert any("began anew" in line["text"] for line in body["quality"])
+        assert item["alpha_left"] < item["alpha"]
+
+
+def test_a_rule_that_comes_back_is_not_paid_for_twice_by_the_customer(story: Timeline):
+    """There and back again: the test goes on at what is left, and no look breaks."""
+    begun(story)
+    matured = {**RAIL, "margin": 0.6}
+    first = found(replan(story, guardrails=[matured]), "contacts")
+
+    back = found(replan(story), "contacts")
+
+    assert back["alpha_left"] < first["alpha_left"]
+    assert back["alpha_left"] >= 0.1 * back["alpha"]
+    assert back["evidence"] is not None
 
 
 def test_a_test_whose_rule_stands_goes_on(story: Timeline):
