@@ -14,7 +14,7 @@ from analysis.budget import GAUSSIAN, harm_spent
 from analysis.effect import Effect, Scale, Undecided, Validity
 from analysis.gaussian import difference_effect, gaussian_statistic
 from analysis.limits import ASSUMPTIONS, ratio_limits, relative_effect
-from analysis.spending import Spending
+from analysis.spending import Pace, Spending
 from analysis.stoploss import Kind, Stratum, share_statistic, to_arms, usable_strata
 
 State = dict[str, Any]
@@ -75,7 +75,7 @@ def anytime_relative(
     >>> sums = [Stratum(1000, 50, 50, 1000, 90, 90)]
     >>> effect, state = anytime_relative(sums, "proportion", 0.025, None, planned_information=50)
     >>> round(effect.low, 2), round(effect.high, 2)
-    (0.15, 1.87)
+    (0.15, 1.86)
     """
     if kind == GAUSSIAN:
         return NO_PERCENTAGE, state
@@ -159,7 +159,7 @@ def _difference(
 
 def _resumed(state: State | None, alpha: float, planned: float | None) -> Spending:
     if not state:
-        return Spending(alpha, planned)
+        return Spending(alpha, planned, pace=Pace.SOONER)
     spending = Spending.from_dict(state)
     if spending.alpha != alpha:
         raise ValueError(f"state was begun at another alpha than {alpha}")

@@ -20,7 +20,7 @@ import numpy as np
 from analysis.effect import Undecided
 from analysis.gaussian import gaussian_statistic, normal_as_t
 from analysis.share import Arms, Floats, divide, share
-from analysis.spending import Spending
+from analysis.spending import Pace, Spending
 from analysis.stoploss import (
     Kind,
     Stratum,
@@ -289,7 +289,7 @@ def _begun(
     planned = None
     if planned_information is not None:
         planned = planned_information * measured.variance / measured.information
-    return Spending(HALF * alpha, planned)
+    return Spending(HALF * alpha, planned, pace=Pace.SOONER)
 
 
 def _undecided(why: Undecided, units: float, state: dict[str, Any] | None) -> HarmLook:

@@ -24,7 +24,7 @@ from analysis.concerns import (
 from analysis.effect import Effect, Finding, Scale, Undecided
 from analysis.gaussian import difference_effect, gaussian_statistic
 from analysis.limits import RatioLimits, ratio_limits, relative_effect
-from analysis.spending import GROWTH, Spending
+from analysis.spending import GROWTH, Pace, Spending
 from analysis.stoploss import (
     Kind,
     Stratum,
@@ -50,7 +50,8 @@ class Rule:
     pass, relative (0.1 is ten per cent of control) or absolute (the metric's unit; judged in
     the Gaussian form). alpha: chance of a false stop, already divided over guardrails and arms.
     beta: chance of a false *safe*; alpha if None. planned_information: expected at the
-    deadline, which paces the boundary; None where no deadline is known.
+    deadline, which paces the boundary; None where no deadline is known. pace: of a test that
+    begins; one that is under way keeps its own.
     """
 
     kind: Kind | Literal["gaussian"]
@@ -60,6 +61,7 @@ class Rule:
     alpha: float = 0.05
     beta: float | None = None
     planned_information: float | None = None
+    pace: Pace = Pace.SOONER
 
     def __post_init__(self) -> None:
         if self.kind != GAUSSIAN:
@@ -146,7 +148,7 @@ def look(
     ('unknown', 0.12)
     >>> then = look([Stratum(1000, 50, 50, 1000, 90, 90)], rule, first.state)
     >>> then.finding.value, round(then.relative.low, 2), round(then.relative.estimate, 2)
-    ('harm', 0.26, 0.8)
+    ('harm', 0.29, 0.8)
     """
     if rule.tolerance_scale is Scale.RELATIVE and rule.share_kind is not None:
         return _share_look(strata, rule, rule.share_kind, state or {}, deadline)
@@ -222,8 +224,8 @@ class _Test:
     @classmethod
     def resumed(cls, rule: Rule, state: dict[str, Any]) -> _Test:
         fresh = cls(
-            Spending(rule.alpha, rule.planned_information),
-            Spending(SAFE_LEVEL * rule.false_safe, rule.planned_information),
+            Spending(rule.alpha, rule.planned_information, pace=rule.pace),
+            Spending(SAFE_LEVEL * rule.false_safe, rule.planned_information, pace=rule.pace),
         )
         if "harm" not in state:
             return fresh

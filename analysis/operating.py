@@ -29,7 +29,7 @@ from analysis.planning import (
 )
 from analysis.populations import Population
 from analysis.share import Arms, Floats, Share
-from analysis.spending import Spending
+from analysis.spending import Pace, Spending
 from analysis.stoploss import LEAST_EFFECTIVE, LEAST_NON_EVENTS, LEAST_PER_ARM, Kind
 
 __all__ = [
@@ -286,6 +286,7 @@ def bounds(
     alpha: float,
     planned: float | None,
     groups: int = GROUPS,
+    pace: Pace = Pace.SOONER,
 ) -> Floats:
     """What the evidence must exceed at each look, shape (looks, replications); infinite before
     a verdict may be taken.
@@ -296,14 +297,14 @@ def bounds(
 
     >>> ready = np.ones((2, 1), dtype=bool)
     >>> bounds(np.array([[10.0], [14.0]]), ready, alpha=0.05, planned=60)[0].round(4)
-    array([2.6309])
+    array([2.6023])
     """
     looks = len(ready)
     first = np.where(ready.any(0), ready.argmax(0), looks)
     found = np.full(ready.shape, np.inf)
     for members, begin in _groups(first, looks, groups):
         path = np.maximum.accumulate(information[begin:, members].mean(1))
-        found[begin:, members] = _bounds(Spending(alpha, planned), path)[:, None]
+        found[begin:, members] = _bounds(Spending(alpha, planned, pace=pace), path)[:, None]
     return np.where(ready, found, np.inf)
 
 

@@ -257,28 +257,49 @@ def _dispersion(arms: Arms, q: Floats, kind: Kind) -> Dispersion:
     total, expected1 = arms.events.sum(-1), (arms.events * q).sum(-1)
     var0, var1 = arms.nv0.sum(-1), arms.nv1.sum(-1)
     pooled = divide(var0 + var1, total)
-    phi0 = _arm_dispersion(var0, arms.s0.sum(-1), total - expected1, pooled, kind)
-    phi1 = _arm_dispersion(var1, arms.s1.sum(-1), expected1, pooled, kind)
+    seen = (arms.s0.sum(-1), total - expected1), (arms.s1.sum(-1), expected1)
+    if kind is Kind.COUNT:
+        phi0 = _count_dispersion(var0, *seen[0], arms.m0, pooled)
+        phi1 = _count_dispersion(var1, *seen[1], arms.m1, pooled)
+        pooled = divide(seen[0][1] * phi0 + seen[1][1] * phi1, total)
+    else:
+        phi0 = _arm_dispersion(var0, *seen[0], pooled)
+        phi1 = _arm_dispersion(var1, *seen[1], pooled)
     weight = _control_share(arms.events, q)
     mixed = weight * phi1 + (1 - weight) * phi0
     return Dispersion(np.maximum(mixed, pooled), phi0, phi1, weight)
 
 
-def _arm_dispersion(
-    variance: Floats, seen: Floats, expected: Floats, pooled: Floats, kind: Kind
-) -> Floats:
+def _arm_dispersion(variance: Floats, seen: Floats, expected: Floats, pooled: Floats) -> Floats:
     """An arm's dispersion, raised to that of the events expected of it at the tolerance.
 
-    A dispersion grows with its mean: one for one where amounts are scaled, not at all for a
-    Poisson count, and by (phi - 1) / phi for a negative binomial. A count's is raised by twice
-    the last, which the simulated level asks for, and at most one for one.
+    It is raised one for one, as where amounts are scaled.
+    """
+    raised = divide(variance, seen) * np.clip(divide(expected, seen), 1.0, 2.0)
+    return np.where(seen > 0, raised, pooled)
+
+
+POSSIBLE = 2.0  # standard errors above the dispersion seen, of what it may be all the same
+FOLLOWED_DOWN = 1 / 3  # of what a count's dispersion loses when fewer events are expected
+
+
+def _count_dispersion(
+    variance: Floats, seen: Floats, expected: Floats, units: Floats, pooled: Floats
+) -> Floats:
+    """The same for counts, whose dispersion is known to depend on their mean.
+
+    It does not for a Poisson count, and grows by (phi - 1) / phi for a negative binomial. It is
+    raised by twice the last, at most one for one, at the highest dispersion that the units still
+    allow: where they are few, a heavy tail may only not have been met. It is lowered by a third
+    of it. Both factors are what the simulated level asks for.
     """
     own = divide(variance, seen)
-    growth = np.clip(divide(expected, seen), 1.0, 2.0) - 1
-    if kind is Kind.COUNT:
-        growth = growth * np.clip(2 * divide(own - 1, own), 0.0, 1.0)
-    raised = own * (1 + growth)
-    return np.where(seen > 0, raised, pooled)
+    growth = np.clip(divide(expected, seen), 0.5, 2.0) - 1
+    most = own * (1 + POSSIBLE * np.sqrt(2 / np.maximum(units - 1, 1)))
+    up = np.clip(2 * divide(most - 1, most), 0.0, 1.0)
+    down = np.clip(FOLLOWED_DOWN * divide(own - 1, own), 0.0, 1.0)
+    adapted = own * (1 + growth * np.where(growth > 0, up, down))
+    return np.where(seen > 0, adapted, pooled)
 
 
 def _degrees(arms: Arms, spread: Dispersion) -> Floats:

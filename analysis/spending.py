@@ -5,7 +5,7 @@ pays for a bound that holds at every look for ever. No number of looks is planne
 is simulated.
 
 Source: error spending, Lan & DeMets (1983), Biometrika 70, with the project's own spending
-function; the recursion is that of Armitage, McPherson & Rowe (1969); the reserve is a normal
+functions; the recursion is that of Armitage, McPherson & Rowe (1969); the reserve is a normal
 mixture bound, Robbins (1970), Howard et al. (2021), one-sided.
 """
 
@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
-from math import inf, isfinite, log, log1p, sqrt
+from enum import StrEnum
+from math import exp, inf, isfinite, log, log1p, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,19 @@ from analysis.recursion import Grid, step
 
 PRIMARY = 0.9  # of alpha, spent by the deadline; the rest is the reserve's
 GROWTH = 1e-4  # information must grow by this share before a look counts
+
+
+class Pace(StrEnum):
+    """How the alpha of a plan is laid out over the information up to its deadline.
+
+    All of it is spent either way, so the level is the same; what differs is when. Sooner spends
+    it on the looks at which harm is usually found, and keeps a tenth for the deadline where the
+    recipe keeps about a quarter: `tests.benchmarks.operating_characteristics` has both on the
+    same paths.
+    """
+
+    RECIPE = "recipe"  # the stop-loss recipe's, to the letter
+    SOONER = "sooner"
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,7 @@ class Spending:
     boundary: what the evidence must exceed at this look by the plan; infinite before the first
     look, between spendings, and after the deadline. Looks may come at any time, and the deadline
     may move before it is reached, but only for reasons blind to how events split.
+    pace: how the alpha is laid out over information.
     reserve: what it must exceed at any look. looks: looks that counted. spent: alpha spent.
 
     >>> spending = Spending(0.05, planned=60)
@@ -58,6 +73,7 @@ class Spending:
     held: float = inf  # that look's boundary
     closed: bool = False  # the deadline has been spent
     grid: Grid | None = None  # the evidence that has not been stopped so far
+    pace: Pace = Pace.RECIPE
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
@@ -115,9 +131,8 @@ class Spending:
         whole = PRIMARY * self.alpha
         if deadline:
             return whole
-        length = log(2 * max(1.5, self.planned / self.first))
-        reached = 0.8 * (1 + 3 * log(information / self.first)) / (1 + 3 * length)
-        return max(self.spent, whole * min(0.95, reached))
+        reached = _LAID_OUT[self.pace](information / self.first, self.planned / self.first)
+        return max(self.spent, whole * reached)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; `from_dict` gives back exactly the same state."""
@@ -133,6 +148,7 @@ class Spending:
             "held": _to_json(self.held),
             "closed": self.closed,
             "grid": _grid_to_dict(self.grid),
+            "pace": self.pace.value,
         }
 
     @classmethod
@@ -142,7 +158,33 @@ class Spending:
         for name in ("boundary", "reserve", "held"):
             fields[name] = inf if held[name] is None else held[name]
         fields["grid"] = _grid_from_dict(held["grid"])
+        fields["pace"] = Pace(held.get("pace", Pace.RECIPE))
         return cls(**fields)
+
+
+def _as_the_recipe(grown: float, planned: float) -> float:
+    """The share of the plan's alpha spent; both arguments are multiples of the first look's."""
+    length = log(2 * max(1.5, planned))
+    return min(0.95, 0.8 * (1 + 3 * log(grown)) / (1 + 3 * length))
+
+
+BY_PLAN, BEND = 0.87, 0.85
+
+
+def _sooner(grown: float, planned: float) -> float:
+    """Up to `BY_PLAN` at the planned information, nearly in proportion to its logarithm, from
+    about as much at the first look as the recipe; beyond the plan as steeply towards all of it.
+    """
+    longest = max(1.5, planned)
+    start = BY_PLAN / (1 + 3 * log(2 * longest))
+    way = log(grown) / log(longest)
+    if way <= 1:
+        return start + (BY_PLAN - start) * way**BEND
+    slope = BEND * (BY_PLAN - start) / (1 - BY_PLAN)
+    return 1 - (1 - BY_PLAN) * exp(-slope * (way - 1))
+
+
+_LAID_OUT = {Pace.RECIPE: _as_the_recipe, Pace.SOONER: _sooner}
 
 
 def _to_json(value: float) -> float | None:

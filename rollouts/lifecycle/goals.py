@@ -12,7 +12,7 @@ from analysis.duration import Duration, duration
 from analysis.effect import Undecided
 from analysis.history import History, MeanHistory, ProportionHistory, RatioHistory
 from analysis.power import SampleSize
-from analysis.spending import Spending
+from analysis.spending import Pace, Spending
 from rollouts.lifecycle.course import Course
 from rollouts.lifecycle.forecast import Baseline
 from rollouts.lifecycle.plan import Draft
@@ -109,7 +109,7 @@ def inflation(alpha: float, looks: int) -> float:
 
     By the boundary at the last one: what stops before is not counted, so it is at most this.
     """
-    spending = Spending(alpha, planned=float(looks))
+    spending = Spending(alpha, planned=float(looks), pace=Pace.SOONER)
     for look in range(1, looks + 1):
         spending = spending.advance(float(look), deadline=look == looks)
     reach = float(norm.isf(1 - POWER))

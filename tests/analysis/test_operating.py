@@ -18,7 +18,7 @@ from analysis.operating import (
     stopping_look,
 )
 from analysis.populations import counts, money, pool, proportion
-from analysis.spending import Spending
+from analysis.spending import Pace, Spending
 from analysis.stoploss import Stratum, share_statistic
 
 SMALL = Plan(proportion(0.05), 1, 0.25, (Stage(15, 100, 0.2), Stage(15, 300, 0.5)))
@@ -55,7 +55,7 @@ def test_shared_boundaries_are_near_each_ones_own():
 
 
 def _own_stop(paths, i, planned):
-    spending = Spending(0.05, planned)
+    spending = Spending(0.05, planned, pace=Pace.SOONER)
     for look in range(len(paths.r)):
         if paths.ready[look, i]:
             last = look + 1 == len(paths.r)

@@ -8,32 +8,63 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.spending import PRIMARY, Spending, reserve_bound
+from analysis.spending import PRIMARY, Pace, Spending, reserve_bound
 
 growing = st.lists(st.floats(1.001, 2.0), min_size=1, max_size=6).map(
     lambda steps: list(8 * np.cumprod(steps))
 )
 
 
-def run(alpha, planned, information):
-    spending = Spending(alpha, planned)
+paces = pytest.mark.parametrize("pace", list(Pace))
+
+
+def run(alpha, planned, information, pace):
+    spending = Spending(alpha, planned, pace=pace)
     for k, reached in enumerate(information):
         spending = spending.advance(reached, deadline=k + 1 == len(information))
     return spending
 
 
 @settings(max_examples=30)
-@given(growing, st.sampled_from([0.01, 0.05, 0.1]), st.floats(5, 200))
-def test_the_deadline_has_spent_nine_tenths(information, alpha, planned):
+@given(growing, st.sampled_from([0.01, 0.05, 0.1]), st.floats(5, 200), st.sampled_from(Pace))
+def test_the_deadline_has_spent_nine_tenths(information, alpha, planned, pace):
     """Whatever the looks, all that was planned is spent at the deadline and no more."""
-    assert run(alpha, planned, information).spent == pytest.approx(PRIMARY * alpha)
+    assert run(alpha, planned, information, pace).spent == pytest.approx(PRIMARY * alpha)
+
+
+@given(growing, st.floats(5, 200), st.sampled_from(Pace))
+def test_alpha_is_spent_steadily_and_never_all_before_the_deadline(information, planned, pace):
+    """More information, more spent; and beside the deadline something is always left to spend."""
+    spending, before = Spending(0.05, planned, pace=pace), 0.0
+    for reached in information:
+        spending = spending.advance(reached)
+
+        assert before <= spending.spent < PRIMARY * 0.05
+        before = spending.spent
+
+
+def test_sooner_spends_more_than_the_recipe_before_the_deadline():
+    """Of one plan's alpha, at every look on the way after the first."""
+    recipe, sooner = Spending(0.05, 300), Spending(0.05, 300, pace=Pace.SOONER)
+    for information in (5, 10, 30, 100, 300):
+        recipe, sooner = recipe.advance(information), sooner.advance(information)
+        if information > 5:
+            assert sooner.spent > recipe.spent
+
+
+def test_states_of_before_there_were_paces_go_on_by_the_recipe():
+    """A rollout under way keeps the spending it was locked with."""
+    held = Spending(0.05, 60).advance(10).to_dict()
+    del held["pace"]
+
+    assert Spending.from_dict(held) == Spending(0.05, 60).advance(10)
 
 
 @settings(max_examples=30)
-@given(growing, st.floats(5, 200))
-def test_stored_states_go_on_exactly(information, planned):
+@given(growing, st.floats(5, 200), st.sampled_from(Pace))
+def test_stored_states_go_on_exactly(information, planned, pace):
     """A state written as JSON and read again gives the same boundaries to the last digit."""
-    kept = stored = Spending(0.05, planned)
+    kept = stored = Spending(0.05, planned, pace=pace)
     for reached in information:
         kept = kept.advance(reached)
         stored = Spending.from_dict(json.loads(json.dumps(stored.to_dict()))).advance(reached)
@@ -93,11 +124,12 @@ def test_without_a_plan_the_reserve_has_all_of_alpha():
     assert spending.reserve == pytest.approx(reserve_bound(0.05, 25, 10))
 
 
+@paces
 @pytest.mark.parametrize("wrong", [0.3, 3.0])
-def test_a_wrong_plan_only_paces(wrong):
+def test_a_wrong_plan_only_paces(wrong, pace):
     """Planned information off by three keeps the sum, and moves boundaries by a few tenths."""
     information = [10, 20, 40, 60]
-    right, off = Spending(0.05, 60), Spending(0.05, 60 * wrong)
+    right, off = (Spending(0.05, planned, pace=pace) for planned in (60, 60 * wrong))
     for reached in information:
         right, off = right.advance(reached), off.advance(reached)
         if reached < 60:
@@ -106,10 +138,11 @@ def test_a_wrong_plan_only_paces(wrong):
     assert off.spent <= 0.045
 
 
-def test_the_whole_keeps_its_level():
+@paces
+def test_the_whole_keeps_its_level(pace):
     """Simulated: with no effect, boundary and reserve together stop at most alpha of paths."""
     information = np.array([10.0, 12, 13, 18, 26, 27, 40, 60, 61, 90])
-    spending, bounds = Spending(0.05, 50), []
+    spending, bounds = Spending(0.05, 50, pace=pace), []
     for k, reached in enumerate(information):
         spending = spending.advance(float(reached), deadline=k == 8)
         bounds.append(spending.bound)

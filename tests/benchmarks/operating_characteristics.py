@@ -27,12 +27,14 @@ from analysis.budget import HALF, Totals, harm_limits, totals
 from analysis.guardrail import SAFE_LEVEL
 from analysis.operating import bounds, is_ready
 from analysis.share import Floats, share
+from analysis.spending import Pace
 from analysis.stoploss import Kind
 from tests.benchmarks.bound import fewest_treated
 from tests.benchmarks.rivals import Pooled, log_event_share, log_two_by_two, rules_for
 from tests.benchmarks.situations import Situation, Sums, all_situations, looks
 
 OURS = "share test"
+BY_RECIPE = "share test, recipe's pace"  # the same evidence, alpha spent as the recipe does
 NOT_AS_COUNT = "share test, as for money"  # what telling it that values are counts is worth
 MULTIPLES = (0.0, 1.0, 2.0, 4.0)
 GROUPS = 12
@@ -95,7 +97,16 @@ def run(
         bound = bounds(
             own.information, own.ready, alpha=situation.alpha, planned=planned, groups=groups
         )
+        recipe = bounds(
+            own.information,
+            own.ready,
+            alpha=situation.alpha,
+            planned=planned,
+            groups=groups,
+            pace=Pace.RECIPE,
+        )
         rows.append(_row(situation, OURS, multiple, own.harm > bound, treated))
+        rows.append(_row(situation, BY_RECIPE, multiple, own.harm > recipe, treated))
         if situation.kind is Kind.COUNT:
             passed = _as_money(situation, ratio, replications, seed + 1 + place, groups)
             rows.append(_row(situation, NOT_AS_COUNT, multiple, passed, treated))

@@ -282,6 +282,11 @@ def all_situations() -> list[Situation]:
         Situation("revisits", Kind.COUNT, counts, 0.5, 0.25, _even(9_000), lags=4),
         replace(few, name="proportion 2 %, 90:10", shares=np.array([0.1]), steps=_even(200_000)),
         replace(overdispersed, name="counts, 90:10", shares=np.array([0.1]), steps=_even(70_000)),
+        replace(
+            poisson, name="counts, 10:90, few heavy only in control", family=_heavy_in_control,
+            mean=0.5, shares=np.array([0.9]), steps=_even(30_000), is_poisson=False,
+            has_bound=False,
+        ),
         replace(few, name="2 %, ramp, drift", shares=RAMP, drift=RISING),
         replace(
             overdispersed, name="counts, ramp, drift", shares=RAMP, drift=RISING,
@@ -298,6 +303,11 @@ def all_situations() -> list[Situation]:
 def _busy_few(mean: float) -> Population:
     """Counts whose variance is four times a mean of 0.3, and of one shape whatever their mean."""
     return counts(mean, 1 + 10 * mean)
+
+
+def _heavy_in_control(mean: float) -> Population:
+    """Counts that scatter widely at control's mean of 0.5, and like a Poisson's at any other."""
+    return counts(mean, 4.0 if mean == 0.5 else 1.0)
 
 
 def _few_pay(mean: float) -> Population:
