@@ -179,7 +179,7 @@ def _sooner(grown: float, planned: float) -> float:
     start = BY_PLAN / (1 + 3 * log(2 * longest))
     way = log(grown) / log(longest)
     if way <= 1:
-        return start + (BY_PLAN - start) * way**BEND
+        return start + (BY_PLAN - start) * float(way**BEND)
     slope = BEND * (BY_PLAN - start) / (1 - BY_PLAN)
     return 1 - (1 - BY_PLAN) * exp(-slope * (way - 1))
 

@@ -20,8 +20,8 @@ STOP_LOSS = Method(
     "its share under the tolerated ratio, by the signed root of a quasi-likelihood ratio, scaled "
     "by the dispersion seen in each arm (the pooled one as floor), with corrections for few units "
     "and for skewness. The evidence is held against an error-spending boundary on the information "
-    "reached: nine tenths of the error rate until the locked deadline, one tenth on a bound that "
-    "never ends. No verdict is taken before 20 effective events and 10 in the smaller arm (5 for "
+    "reached: nine tenths of the error rate until the locked deadline, most of it on the looks at "
+    "which harm is usually found, and one tenth on a bound that never ends. No verdict is taken before 20 effective events and 10 in the smaller arm (5 for "
     "shares of customers). It is calibrated by simulation and asymptotic, not exact.",
     "Lan and DeMets (1983), Biometrika 70; Robbins (1970); the statistic is this project's own.",
 )
