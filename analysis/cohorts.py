@@ -24,6 +24,7 @@ Segment = tuple[str, str] | None
 
 UNIT, VARIATION = "unit_", "variation_"
 NO_SEGMENT = "(none)"
+LARGEST, SMALLEST = 1e60, 1e-60  # beyond them squares of squares are infinite or nothing
 
 
 @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
@@ -149,7 +150,8 @@ def usable(rows: Any, metrics: Sequence[MetricColumn]) -> Any:
         whole = [first] if second is None else [first, second]
         odd = _impossible(metric.kind, first, second).fill_null(False)
         for value in whole:
-            odd |= value.isinf().fill_null(False)
+            size = value.abs()
+            odd |= ((size > LARGEST) | ((size > 0) & (size < SMALLEST))).fill_null(False)
         keep = ~odd
         for value in whole:
             keep &= value.notnull()

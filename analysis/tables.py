@@ -8,6 +8,8 @@ from typing import Any
 import duckdb
 import ibis
 
+LARGE = 500_000_000  # bytes of a file, packed or not, that is not taken into memory
+FIRST_ROWS = 20_000
 TYPES = ["BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR"]  # yes and no stay words
 YES, NO = ("true", "t", "yes", "y"), ("false", "f", "no", "n")
 NOTHING = ("", "na", "n/a", "nan", "null", "-", "?")  # text that stands for a missing value
@@ -44,7 +46,7 @@ def opened(source: str | Path | Any) -> Iterator[Any]:
 def read(source: str | Path | Any) -> Any:
     """An Ibis table of a CSV or Parquet file (compressed or not); a table is given back as it is.
 
-    All rows of a CSV file are looked at before a column is called numbers, times or text.
+    Columns are numbers, dates, times or text; yes and no, true and false stay as they were written.
     Raises ValueError for another kind of file and FileNotFoundError for none.
     source: the file's path.
 
@@ -57,12 +59,37 @@ def read(source: str | Path | Any) -> Any:
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(path)
+    is_parquet = bool({".parquet", ".pq"} & set(path.suffixes))
+    if not is_parquet and not {".csv", ".tsv", ".txt"} & set(path.suffixes):
+        raise ValueError(f"source: neither CSV nor Parquet: {path.name}")
     database = ibis.duckdb.connect()
-    if {".parquet", ".pq"} & set(path.suffixes):
-        return database.read_parquet(path)
-    if {".csv", ".tsv", ".txt"} & set(path.suffixes):
+    try:
+        return database.read_parquet(path) if is_parquet else _of_csv(database, path)
+    except duckdb.Error:
+        database.disconnect()
+        raise
+
+
+def _of_csv(database: Any, path: Path) -> Any:
+    """A CSV file as a table, read once; a huge one is left where it lies and read as needed.
+
+    Types are taken from the first rows, and from all where a later row does not fit them.
+    """
+    if path.stat().st_size > LARGE:
         return database.read_csv(path, sample_size=-1, header=True, auto_type_candidates=TYPES)
-    raise ValueError(f"source: neither CSV nor Parquet: {path.name}")
+    text, types = str(path).replace("'", "''"), ", ".join(f"'{name}'" for name in TYPES)
+    for rows in (FIRST_ROWS, -1):
+        try:
+            database.raw_sql(
+                f"CREATE TABLE held AS SELECT * FROM read_csv('{text}', header = true, "
+                f"sample_size = {rows}, auto_type_candidates = [{types}])"
+            )
+        except duckdb.Error:
+            if rows < 0:
+                raise
+        else:
+            break
+    return database.table("held")
 
 
 def check_columns(table: Any, columns: Sequence[str]) -> None:

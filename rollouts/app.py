@@ -27,6 +27,7 @@ from rollouts.metrics import api as metrics_api
 from rollouts.notify import api as notify_api
 from rollouts.notify.sealing import Seal
 from rollouts.reports import pages as report_pages
+from rollouts.reports.one_off import api as analyses_api
 from rollouts.results import api as results_api
 from rollouts.results import past_api
 from rollouts.runtime import Runtime
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 
 APIS = (
     accounts_api.bp,
+    analyses_api.bp,
     audit_api.bp,
     flags_api.bp,
     guard_api.bp,

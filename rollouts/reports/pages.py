@@ -28,6 +28,7 @@ from rollouts.reports import upkeep_pages as upkeep_pages
 from rollouts.reports import who_pages as who_pages
 from rollouts.reports.blueprint import bp
 from rollouts.reports.home import Wanted
+from rollouts.reports.one_off import pages as one_off_pages
 from rollouts.reports.tables import to_csv
 from rollouts.web import json_bytes
 from rollouts.web.access import requires
@@ -40,6 +41,7 @@ __all__ = [
     "editor_pages",
     "flag_pages",
     "method_pages",
+    "one_off_pages",
     "past_pages",
 ]
 LOOKS_A_PAGE = 25

@@ -45,6 +45,11 @@ def answer_file(given: Mapping[str, Any], *, file: Path, name: str) -> dict[str,
             return answer(table, question)
     except ValueError as wrong:
         raise Invalid(f"This file does not fit the question: {wrong}.") from None
+    except ArithmeticError:
+        raise Invalid(
+            "This file's numbers are too large or too small to be compared: use another unit, such "
+            "as thousands."
+        ) from None
 
 
 def answer(table: Any, question: Question) -> dict[str, Any]:
