@@ -22,6 +22,7 @@ from rollouts.tolerances.model import Goal
 GOAL_ALPHA = 0.05  # the report's goals stand at 95 %
 POWER = 0.8
 WEEK = 7
+BOXES = (Statistic.TOP_BOX, Statistic.LOW_BOX)  # shares of those who answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def forecast_goal(
 
 def history_of(definition: Definition, baseline: Baseline | None) -> History | Undecided:
     """What planning knows of this metric, by its kind."""
-    if definition.statistic not in (Statistic.MEAN, Statistic.TOP_BOX):
+    if definition.statistic not in (Statistic.MEAN, *BOXES):
         return Undecided(
             f"planning a {definition.statistic.value.replace('_', ' ')} needs more than its level",
             "a goal on a share, a count or a sum",
@@ -89,7 +90,7 @@ def history_of(definition: Definition, baseline: Baseline | None) -> History | U
             "nobody knows its level today: no earlier rollout has measured it",
             "its mean per customer as a baseline",
         )
-    if definition.aggregation is Aggregation.ANY or definition.statistic is Statistic.TOP_BOX:
+    if definition.aggregation is Aggregation.ANY or definition.statistic in BOXES:
         if baseline.mean >= 1:
             return Undecided("a share of customers lies below 1", "a mean between 0 and 1")
         return ProportionHistory(baseline.mean)

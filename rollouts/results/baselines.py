@@ -70,10 +70,10 @@ def baseline_in(past: Past, version_id: int, definition: Definition) -> Baseline
     if total.n < LEAST_UNITS or total.x_total <= 0:
         return None
     source = f"control of {past.row.name}"
-    if definition.aggregation.has_denominator:
-        return _of_ratio(total, source)
     if definition.statistic is not Statistic.MEAN:
         return None  # the sums of such a metric are not what is compared
+    if definition.aggregation.has_denominator:
+        return _of_ratio(total, source)
     mean = total.x_total / total.n
     variance = max(total.xx - total.x_total * mean, 0.0) / (total.n - 1)
     return Baseline(mean, variance / mean or None, source=source, units=total.n)

@@ -19,7 +19,7 @@ from rollouts.ledger.service import SegmentSums
 from rollouts.metrics.model import Definition, Per, Statistic
 from rollouts.metrics.words import level_note
 from rollouts.results.comparing import Answer, compare
-from rollouts.results.consistency import worst_shown
+from rollouts.results.consistency import Part, worst_shown
 from rollouts.results.kinds import compare_units, levels_of
 from rollouts.results.shown import effect_shown
 from rollouts.results.work import Measuring, MetricInPlan
@@ -85,7 +85,8 @@ def _metric(
     estimates: dict[str, Estimate | Undecided] = {}
     for value in held.sums.values:
         arms = [held.sums.by_value.get((value, arm), PairSummary()) for arm in (control, place)]
-        absolute, relative, levels = _effects(metric, held, value, control, place)
+        absolute, relative = _effects(metric, held, value, control, place)
+        levels = _levels(metric, held, value, control, place)
         estimates[value] = (
             Estimate.of_effect(value, absolute) if isinstance(absolute, Effect) else absolute
         )
@@ -96,33 +97,50 @@ def _metric(
         "name": metric.name,
         "values": shown,
         "interaction": _interaction(estimates),
-        "worst": worst_shown(metric.definition, _pairs(held.sums, control, place), rail),
+        "worst": worst_shown(metric.definition, _parts(metric, held, control, place), rail),
     }
 
 
 def _effects(
-    metric: MetricInPlan, held: Within, value: str, control: int, place: int
-) -> tuple[Answer, Answer, dict[str, Any] | None]:
-    """(absolute, relative, levels) within one segment."""
+    metric: MetricInPlan, held: Within, value: str, control: int, place: int, level: float = LEVEL
+) -> tuple[Answer, Answer]:
+    """(absolute, relative) within one segment."""
     if _is_whole_only(metric.definition):
-        return WHOLE_ONLY, WHOLE_ONLY, {"control": None, "treatment": None, "note": ""}
+        return WHOLE_ONLY, WHOLE_ONLY
     if held.units is None:
         arms = [held.sums.by_value.get((value, arm), PairSummary()) for arm in (control, place)]
-        return (*compare(metric.definition, *arms, level=LEVEL), None)
+        return compare(metric.definition, *arms, level=level)
     units = [held.units.get((value, arm)) for arm in (control, place)]
-    absolute, relative = compare_units(metric.definition, *units, level=LEVEL)
-    first, second = levels_of(metric.definition, *units)
-    note = level_note(metric.definition)
-    return absolute, relative, {"control": first, "treatment": second, "note": note}
+    return compare_units(metric.definition, *units, level=level)
 
 
-def _pairs(
-    sums: SegmentSums, control: int, place: int
-) -> dict[str, tuple[PairSummary, PairSummary]]:
-    def of(value: str, arm: int) -> PairSummary:
-        return sums.by_value.get((value, arm), PairSummary())
+def _levels(
+    metric: MetricInPlan, held: Within, value: str, control: int, place: int
+) -> dict[str, Any] | None:
+    """Both versions' levels within one segment, where they are no means."""
+    if metric.definition.statistic is Statistic.MEAN:
+        return None
+    units = held.units or {}
+    first, second = levels_of(
+        metric.definition, units.get((value, control)), units.get((value, place))
+    )
+    return {"control": first, "treatment": second, "note": level_note(metric.definition)}
 
-    return {value: (of(value, control), of(value, place)) for value in sums.values}
+
+def _parts(metric: MetricInPlan, held: Within, control: int, place: int) -> dict[str, Part]:
+    """Each segment, ready to be held against a limit; none where it is told for all only."""
+    if _is_whole_only(metric.definition):
+        return {}
+
+    def part(value: str) -> Part:
+        sizes = held.units if held.units is not None else held.sums.by_value
+        arms = [sizes.get((value, arm)) for arm in (control, place)]
+        return Part(
+            min(arm.n if arm is not None else 0 for arm in arms),
+            lambda level: _effects(metric, held, value, control, place, level),
+        )
+
+    return {value: part(value) for value in held.sums.values}
 
 
 def _shown(
