@@ -41,6 +41,9 @@ class Settings:
     bootstrap_admin_key: str = _setting(
         "", "An administrator's API key to exist from the first start (containers).", secret=True
     )
+    api_key: str = _setting(
+        "", "API key of commands that call a running service: code-refs scan.", secret=True
+    )
     web_threads: int = _setting(32, "Threads for pages and API in the web process.")
     web_processes: int = _setting(1, "Web processes; more than one needs PostgreSQL.")
     auto_migrate: bool = _setting(

@@ -23,8 +23,9 @@
               - type: rollout    # marks the place of a rollout's rule, which only
                 rollout: guided-checkout    # the rollout itself may change
 
-A file says all about the things it names: members left out have their usual value. What it does
-not name stays as it is: other flags, other groups, other environments of a flag.
+A file says all about the things it names: members left out have their usual value, and a flag with
+`archived: true` leaves every payload. What it does not name stays as it is: other flags, other
+groups, other environments of a flag; unless flags that it does not name are to be archived.
 """
 
 from __future__ import annotations
@@ -184,13 +185,25 @@ def _without(said: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any
 
 
 def apply(
-    session: Session, file: FlagsFile, *, actor: Actor, now: datetime, reason: str = ""
+    session: Session,
+    file: FlagsFile,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    prune: bool = False,
 ) -> list[Change]:
-    """Make everything that a file names be as the file says. Raises Invalid naming the place."""
+    """Make everything that a file names be as the file says. Raises Invalid naming the place.
+
+    prune: archive flags that the file does not name. They and their history stay, as always.
+    """
     ensure_defaults(session, now)  # a file may be applied before the service ever ran
     held = {flag.key: flag for flag in list_flags(session, with_archived=True)}
     places = [row.key for row in list_environments(session)]
     flags = [_flag(key, said, held.get(key), places) for key, said in file.flags.items()]
+    if prune:
+        left = [flag for key, flag in held.items() if key not in file.flags]
+        flags += [replace(flag, is_archived=True) for flag in left]
     groups = [said.to_domain(key) for key, said in file.saved_groups.items()]
     return change_all(
         session, flags, groups, action="flag.applied", actor=actor, now=now, reason=reason

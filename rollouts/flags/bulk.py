@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from rollouts.accounts.model import Actor
 from rollouts.errors import Fault, Invalid
 from rollouts.flags import changes, environment_store, groups, store
+from rollouts.flags.archiving import check_archivable
 from rollouts.flags.differences import Difference, differences
 from rollouts.flags.groups import dump_group
 from rollouts.flags.model import Flag, FlagState, Rule, SavedGroup
@@ -73,6 +74,9 @@ def change_all(
     whole = before | {item.flag.key: item.flag for item in written}
     live = [flag for flag in whole.values() if not flag.is_archived]
     changes.check_references(session, changed, live)
+    for flag in changed:
+        if flag.is_archived and flag.key in before and not before[flag.key].is_archived:
+            check_archivable(flag, live)
     publish(session, now, live=live)
     return done
 

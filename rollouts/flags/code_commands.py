@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import requests
 import rich_click as click
 
+from rollouts.config import Settings
 from rollouts.console import say
 from rollouts.errors import RolloutsError
 from rollouts.flags.code_scan import branch_of, commit_of, scan
@@ -38,22 +39,32 @@ def code_refs() -> None:
 @click.option(
     "--key-file",
     type=click.File(encoding="utf-8"),
-    required=True,
-    help="File with an editor's API key (`-` for standard input).",
+    help="File with an editor's API key (`-` for standard input).  [default: the setting"
+    " ROLLOUTS_API_KEY]",
 )
 @click.option("--repository", help="What to call the code.  [default: the folder's name]")
 @click.option("--branch", help="Which branch it is.  [default: the one checked out]")
 @click.option("--dry-run", is_flag=True, help="Print what is found; send nothing.")
 def scan_code(
-    path: Path, url: str, key_file: Any, repository: str | None, branch: str | None, dry_run: bool
+    path: Path,
+    url: str,
+    key_file: TextIO | None,
+    repository: str | None,
+    branch: str | None,
+    dry_run: bool,
 ) -> None:
     """Find every flag in a folder of source code, and tell the service file and line.
 
-    Hidden and ignored files, installed packages, binary files and those above 1 MB are skipped.
+    Hidden files, what any .gitignore leaves out, installed packages, binary files and those above
+    1 MB are skipped; of more than 200,000 files, scan parts.
     What the scan before told of the same repository and branch is replaced.
     """
-    service = _Service(url, key_file.read().strip())
-    found = scan(path, list(service.iterate_keys()))
+    service = _Service(url, _key(key_file))
+    found = scan(
+        path,
+        list(service.iterate_keys()),
+        lambda n: click.echo(f"{n:,} files read ...", err=True),
+    )
     where = {
         "repository": repository or path.resolve().name,
         "branch": branch or branch_of(path),
@@ -67,6 +78,14 @@ def scan_code(
             service.call("POST", f"/flags/{key}/code-references", {**where, "references": listed})
     n = sum(map(len, found.values()))
     say(f"{n} mentions of {sum(map(bool, found.values()))} of {len(found)} flags.")
+
+
+def _key(file: TextIO | None) -> str:
+    """The key in a file, or in the settings: never on the command line, where others see it."""
+    key = file.read().strip() if file is not None else Settings.from_environment().api_key
+    if not key:
+        raise click.UsageError("Give an editor's API key: by --key-file, or as ROLLOUTS_API_KEY.")
+    return key
 
 
 class _Service:

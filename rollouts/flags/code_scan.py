@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
-from fnmatch import fnmatch
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+from rollouts.errors import RolloutsError
 
 LARGEST_FILE = 1_000_000  # bytes
 MOST_PER_FLAG = 1_000
+MOST_FILES = 200_000  # that one scan reads
+PROGRESS_EVERY = 2_000  # files
+
+Rules = tuple[Path, GitIgnoreSpec]  # a folder's .gitignore
+
 SKIPPED = frozenset(
     {"node_modules", "venv", "env", "site-packages", "__pycache__", "dist", "build", "target"}
 )
@@ -20,20 +28,39 @@ _COMMIT = re.compile(r"^[0-9a-f]{40,64}$")
 _REF = re.compile(r"^refs/(?!.*\.\.)[^\0]+$")
 
 
-def scan(folder: Path, keys: Collection[str]) -> dict[str, list[tuple[str, int]]]:
-    """File and line of each mention by flag key; files as paths below the folder, with slashes."""
+class TooManyFiles(RolloutsError):  # named for the refusal
+    """The folder holds more than one scan reads."""
+
+    code = "too_many_files"
+    title = "Too many files"
+
+
+def scan(
+    folder: Path, keys: Collection[str], progress: Callable[[int], None] = lambda _: None
+) -> dict[str, list[tuple[str, int]]]:
+    """File and line of each mention by flag key; files as paths below the folder, with slashes.
+
+    progress: told now and then how many files were read. Raises TooManyFiles.
+    """
     found: dict[str, list[tuple[str, int]]] = {key: [] for key in keys}
-    for path in iterate_files(folder):
-        text = _text(path)
+    wanted = frozenset(keys)
+    for n_read, path in enumerate(iterate_files(folder)):
+        if n_read == MOST_FILES:
+            raise TooManyFiles(
+                f"{folder} holds more than {MOST_FILES:,} files that may be source code. Scan the"
+                " folders that mention flags one by one, each with a --repository of its own."
+            )
+        if n_read and n_read % PROGRESS_EVERY == 0:
+            progress(n_read)
         name = path.relative_to(folder).as_posix()
-        for number, line in enumerate(text.splitlines(), 1):
-            for key in mentioned(line, found):
+        for number, line in enumerate(_text(path).splitlines(), 1):
+            for key in mentioned(line, wanted):
                 if len(found[key]) < MOST_PER_FLAG:
                     found[key].append((name, number))
     return found
 
 
-def mentioned(line: str, keys: Collection[str]) -> set[str]:
+def mentioned(line: str, keys: Set[str]) -> set[str]:
     """The keys that a line mentions; a key that is a plain word only counts in quotes.
 
     >>> sorted(mentioned('if flags.is_on("checkout"): flags.new-checkout', {"checkout", "new-checkout"}))
@@ -43,7 +70,7 @@ def mentioned(line: str, keys: Collection[str]) -> set[str]:
     """
     found: set[str] = set()
     for match in _WHOLE.finditer(line):
-        for key in {match[0], match[0].strip(".:|-"), *_PART.findall(match[0])} & set(keys):
+        for key in {match[0], match[0].strip(".:|-"), *_PART.findall(match[0])} & keys:
             if not _WORD.match(key) or _is_quoted(line, match, key):
                 found.add(key)
     return found
@@ -56,38 +83,48 @@ def _is_quoted(line: str, match: re.Match[str], key: str) -> bool:
 
 def iterate_files(folder: Path) -> Iterator[Path]:
     """Files that may be source code, leaving out what is hidden, installed, built or ignored."""
-    ignored = _ignored(folder)
+    rules = {folder: list(_rules_above(folder))}
     for here, folders, files in os.walk(folder):
-        below = Path(here).relative_to(folder)
+        place = Path(here)
+        own = [*rules.pop(place), *_rules_in(place)]
         folders[:] = sorted(
             name
             for name in folders
             if not name.startswith(".")
             and name not in SKIPPED
-            and not _is_ignored(below / name, ignored)
+            and not _is_ignored(place / name, own, is_folder=True)
         )
+        rules |= {place / name: own for name in folders}
         for name in sorted(files):
-            path = Path(here) / name
-            is_wanted = not name.startswith(".") and not _is_ignored(below / name, ignored)
+            path = place / name
+            is_wanted = not name.startswith(".") and not _is_ignored(path, own)
             if is_wanted and path.is_file() and not path.is_symlink():
                 yield path
 
 
-def _ignored(folder: Path) -> list[str]:
-    """The patterns of the folder's own .gitignore; exceptions to them are not understood."""
+def _rules_above(folder: Path) -> Iterator[Rules]:
+    """The .gitignore files above a folder that is part of a repository, the outermost first."""
+    above = [folder.resolve(), *folder.resolve().parents]
+    root = next((at for at, place in enumerate(above) if (place / ".git").exists()), 0)
+    for place in reversed(above[1 : root + 1]):
+        yield from _rules_in(place)
+
+
+def _rules_in(folder: Path) -> Iterator[Rules]:
     path = folder / ".gitignore"
-    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
-    return [line.strip() for line in lines if line.strip() and line.strip()[0] not in "#!"]
+    if path.is_file() and path.stat().st_size <= LARGEST_FILE:
+        lines = path.read_text(errors="replace").splitlines()
+        yield folder, GitIgnoreSpec.from_lines(lines)
 
 
-def _is_ignored(path: Path, patterns: list[str]) -> bool:
-    text = path.as_posix()
-    for pattern in patterns:
-        bare = pattern.strip("/")
-        if "/" not in bare and not pattern.startswith("/") and fnmatch(path.name, bare):
-            return True
-        if ("/" in bare or pattern.startswith("/")) and fnmatch(text, bare):
-            return True
+def _is_ignored(path: Path, rules: Sequence[Rules], is_folder: bool = False) -> bool:
+    """By the innermost .gitignore that says anything of it, as git decides."""
+    for folder, spec in reversed(rules):
+        whole = path if path.is_relative_to(folder) else path.resolve()
+        below = whole.relative_to(folder).as_posix()
+        said = spec.check_file(f"{below}/" if is_folder else below).include
+        if said is not None:
+            return said
     return False
 
 

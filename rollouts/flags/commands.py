@@ -36,6 +36,9 @@ environment_option = click.option(
 )
 reason_option = click.option("--reason", default="", help="Why; kept with the revision.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+prune_option = click.option(
+    "--prune", is_flag=True, help="Archive flags that the file does not name."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -176,14 +179,16 @@ def export_flags(parts_of: OpenParts, file: Path | None) -> None:
 
 @flags.command("diff")
 @click.argument("file", type=click.File(encoding="utf-8"))
+@prune_option
 @click.option("--exit-code", is_flag=True, help="End with status 2 if something would change.")
 @click.pass_obj
-def diff_flags(parts_of: OpenParts, file: TextIO, exit_code: bool) -> None:
+def diff_flags(parts_of: OpenParts, file: TextIO, prune: bool, exit_code: bool) -> None:
     """Show what `rollouts flags apply FILE` would change."""
     said = as_code.parse(file.read())
     with parts_of() as parts:
         changes = plan(
-            parts, lambda session, now: as_code.apply(session, said, actor=OPERATOR, now=now)
+            parts,
+            lambda session, now: as_code.apply(session, said, actor=OPERATOR, now=now, prune=prune),
         )
     show(changes)
     sys.exit(2 if changes and exit_code else 0)
@@ -191,17 +196,27 @@ def diff_flags(parts_of: OpenParts, file: TextIO, exit_code: bool) -> None:
 
 @flags.command("apply")
 @click.argument("file", type=click.File(encoding="utf-8"))
+@prune_option
 @reason_option
 @yes_option
 @click.pass_obj
-def apply_flags(parts_of: OpenParts, file: TextIO, reason: str, yes: bool) -> None:
-    """Make flags and saved groups be as a YAML file says; what it does not name stays."""
+def apply_flags(parts_of: OpenParts, file: TextIO, prune: bool, reason: str, yes: bool) -> None:
+    """Make flags and saved groups be as a YAML file says; what it does not name stays.
+
+    A flag with `archived: true` is archived, and with --prune every flag that the file does not
+    name. That is in the plan, and `rollouts flags apply` with `archived: false` undoes it.
+    """
     said = as_code.parse(file.read())
     with parts_of() as parts:
         carry_out(
             parts,
             lambda session, now: as_code.apply(
-                session, said, actor=OPERATOR, now=now, reason=reason or "applied from a file"
+                session,
+                said,
+                actor=OPERATOR,
+                now=now,
+                reason=reason or "applied from a file",
+                prune=prune,
             ),
             is_asked=not yes,
         )

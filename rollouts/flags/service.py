@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rollouts.accounts.model import Actor
 from rollouts.errors import AlreadyExists, Conflict
 from rollouts.flags import environment_store, store
+from rollouts.flags.archiving import check_archivable
 from rollouts.flags.changes import (
     change_flag,
     find_flag,
@@ -210,14 +211,10 @@ def archive(
     expected_revision: int | None = None,
 ) -> Flag:
     """Take a flag out of every payload; it and its history stay, and it can be restored."""
-    users = [flag.key for flag in store.list_live_flags(session) if _depends_on(flag, key)]
-    if users:
-        raise Conflict(f"The flag {key!r} is a prerequisite of {', '.join(users[:10])}.")
+    live = store.list_live_flags(session)
 
     def change(flag: Flag) -> Flag:
-        running = sorted({rule.rollout for rule in _rollouts_of(flag) if rule.decided is None})
-        if running:
-            raise Conflict(f"The flag {key!r} carries the running rollout {', '.join(running)}.")
+        check_archivable(flag, live)
         return replace(flag, is_archived=True)
 
     return change_flag(
@@ -229,15 +226,6 @@ def archive(
         now=now,
         reason=reason,
         expected_revision=expected_revision,
-    )
-
-
-def _depends_on(flag: Flag, key: str) -> bool:
-    return any(
-        item.flag == key
-        for state in flag.states.values()
-        for rule in state.rules
-        for item in rule.prerequisites
     )
 
 
@@ -288,15 +276,6 @@ def _keep_rollouts(earlier: FlagState, current: FlagState) -> FlagState:
     kept = tuple(rule for rule in current.rules if isinstance(rule, RolloutRule))
     others = tuple(rule for rule in earlier.rules if not isinstance(rule, RolloutRule))
     return replace(earlier, rules=kept + others)
-
-
-def _rollouts_of(flag: Flag) -> list[RolloutRule]:
-    return [
-        rule
-        for state in flag.states.values()
-        for rule in state.rules
-        if isinstance(rule, RolloutRule)
-    ]
 
 
 def _refuse_rollout_rules(before: Iterable[Rule], after: Sequence[Rule]) -> None:

@@ -16,8 +16,8 @@ from rollouts import first_start
 from rollouts.accounts.model import OPERATOR
 from rollouts.cli import cli
 from rollouts.config import Settings
-from rollouts.flags import code_commands, service
-from rollouts.flags.code_scan import branch_of, scan
+from rollouts.flags import code_commands, code_scan, service
+from rollouts.flags.code_scan import TooManyFiles, branch_of, scan
 from rollouts.flags.model import Mode, Options
 from rollouts.runtime import Runtime
 from rollouts.supervisor import to_environment
@@ -165,7 +165,7 @@ def test_people_and_keys(run: Run, app: Flask):
 # Where source code mentions flags
 
 
-def test_a_scan_finds_keys_in_source_code(tmp_path: Path):
+def test_a_scan_finds_keys_in_source_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """And passes over what is hidden, ignored, installed, binary or huge."""
     lines = {
         "app/shop.py": 'if is_on("new-checkout"):\n    pass\nx = flags.new-checkout\n',
@@ -177,7 +177,16 @@ def test_a_scan_finds_keys_in_source_code(tmp_path: Path):
         "deep/made.log": '"menu"',
         "binary.bin": '"menu"\0',
         "huge.js": '"menu"' + " " * 1_000_001,
-        ".gitignore": "# built\nmade/\n*.log\n",
+        ".gitignore": "# built\nmade/\n*.log\n/top.py\ngen/*\n!gen/kept.py\n",
+        "top.py": '"menu"',
+        "below/top.py": '"menu"',
+        "gen/a.py": '"menu"',
+        "gen/kept.py": '"menu"',
+        "below/.gitignore": "*.tmp\n!kept.log\nsub/\n",
+        "below/kept.log": '"menu"',
+        "below/a.tmp": '"menu"',
+        "below/sub/a.py": '"menu"',
+        "beside/a.tmp": '"menu"',
     }
     for name, text in lines.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -185,12 +194,39 @@ def test_a_scan_finds_keys_in_source_code(tmp_path: Path):
 
     assert scan(tmp_path, ["new-checkout", "menu", "gone"]) == {
         "new-checkout": [("app/shop.py", 1), ("app/shop.py", 3)],
-        "menu": [("app/menu.ts", 1)],
+        "menu": [
+            ("app/menu.ts", 1),
+            ("below/kept.log", 1),
+            ("below/top.py", 1),
+            ("beside/a.tmp", 1),
+            ("gen/kept.py", 1),
+        ],
         "gone": [],
     }
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/fix/menu\n")
     assert branch_of(tmp_path / "app") == "fix/menu"
+    # A part of a repository is scanned by the rules of the whole, whatever the path is like.
+    monkeypatch.chdir(tmp_path / "below")
+    assert scan(Path(), ["menu"])["menu"] == [("kept.log", 1), ("top.py", 1)]
+    (tmp_path / "below" / "more.log").write_text('"menu"')
+    assert scan(Path(), ["menu"])["menu"] == [("kept.log", 1), ("top.py", 1)]
+
+
+def test_a_scan_says_how_far_it_is_and_where_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A large repository is read in bounded time, and nobody takes a part of it for the whole."""
+    for number in range(25):
+        (tmp_path / f"{number}.py").write_text("")
+    monkeypatch.setattr(code_scan, "PROGRESS_EVERY", 10)
+    told: list[int] = []
+
+    assert scan(tmp_path, ["menu"], told.append) == {"menu": []}
+    assert told == [10, 20]
+    monkeypatch.setattr(code_scan, "MOST_FILES", 24)
+    with pytest.raises(TooManyFiles):
+        scan(tmp_path, ["menu"])
 
 
 def test_a_scan_tells_the_service(
@@ -224,8 +260,13 @@ def test_a_scan_tells_the_service(
     (shown,) = client.get("/api/v1/flags/f", headers=headers).json["code_references"]
     assert (shown["repository"], shown["file"], shown["line"]) == ("code", "a.py", 1)
     (tmp_path / "code" / "a.py").write_text("")
-    run("code-refs", "scan", str(tmp_path / "code"), *words, said=ADMIN_KEY)
+    monkeypatch.setenv("ROLLOUTS_API_KEY", ADMIN_KEY)
+    by_setting = [word for word in words if word not in ("--key-file", "-")]
+    run("code-refs", "scan", str(tmp_path / "code"), *by_setting)
     assert client.get("/api/v1/flags/f", headers=headers).json["code_references"] == []
+    monkeypatch.delenv("ROLLOUTS_API_KEY")
+    keyless = run("code-refs", "scan", str(tmp_path / "code"), *by_setting, status=2)
+    assert "--key-file" in keyless.output
 
 
 class _Answered:

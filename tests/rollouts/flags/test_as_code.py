@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from rollouts.db import Database
-from rollouts.errors import Invalid, Malformed, NotFound, RolloutsError
+from rollouts.errors import Conflict, Invalid, Malformed, NotFound, RolloutsError
 from rollouts.flags import as_code, groups, service, yaml_text
 from rollouts.flags.bulk import Change, with_kept_ids
 from rollouts.flags.model import (
@@ -278,3 +278,63 @@ def test_flags_may_change_places_in_a_chain(db: Database):
         assert [change.key for change in done] == ["a", "b"]
         with pytest.raises(RolloutsError, match="itself"):
             apply(session, chain.format(waits.format("b"), waits.format("a")))
+
+
+ARCHIVING = "rollouts: flags/1\nflags:\n  a: {archived: true}\n"
+
+
+def test_a_file_archives_and_brings_back(db: Database):
+    """By saying so; applied again it changes nothing, and history stays."""
+    with db.transaction() as session:
+        make_flag(session, "a")
+        (done,) = apply(session, ARCHIVING)
+        assert [(item.path, item.sides["after"]) for item in done.differences] == [
+            ("archived", True)
+        ]
+        assert apply(session, ARCHIVING) == []
+        assert "archived: true" in as_code.export(session)
+        apply(session, ARCHIVING.replace("true", "false"))
+        assert service.get_flag(session, "a").is_archived is False
+        assert service.get_flag(session, "a").revision == 3
+
+
+def test_flags_that_a_file_does_not_name_can_be_archived(db: Database):
+    """Only if that is asked for; the plan names each, and the next time there is nothing to do."""
+    file = as_code.parse("rollouts: flags/1\nflags:\n  kept: {}\n")
+    with db.transaction() as session:
+        for key in ("kept", "a", "b"):
+            make_flag(session, key)
+
+        def pruned() -> list[str]:
+            done = as_code.apply(session, file, actor=EDITOR, now=NOW, prune=True)
+            return [change.key for change in done]
+
+        assert as_code.apply(session, file, actor=EDITOR, now=NOW) == []
+        assert pruned() == ["a", "b"]
+        assert [flag.key for flag in service.list_flags(session)] == ["kept"]
+        assert pruned() == []
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_flag_in_use_is_not_archived_by_a_file(db: Database, prune: bool):
+    """Neither one that others wait for, nor one that carries a running rollout."""
+    waiting = ForceRule(value=True, prerequisites=(Prerequisite("a", {"value": True}),))
+    said = "rollouts: flags/1\nflags:\n" + ("  other: {}\n" if prune else "  a: {archived: true}\n")
+    with db.transaction() as session:
+        make_flag(session, "a")
+        make_flag(session, "other")
+        service.put_rollout_rule(
+            session,
+            flag="a" if prune else "other",
+            environment="production",
+            rule=rollout_rule(),
+            actor=EDITOR,
+            reason="",
+            now=NOW,
+        )
+        if not prune:
+            make_flag(session, "b", waiting)
+        with pytest.raises(Conflict) as refused:
+            as_code.apply(session, as_code.parse(said), actor=EDITOR, now=NOW, prune=prune)
+
+    assert ("running rollout" if prune else "prerequisite of b") in str(refused.value)
