@@ -10,6 +10,8 @@ from flask.typing import ResponseReturnValue
 from rollouts.accounts.model import Role
 from rollouts.errors import Fault, StaleEdit
 from rollouts.flags import service as flags
+from rollouts.flags.attributes import list_attributes
+from rollouts.flags.groups import list_groups
 from rollouts.flags.model import Flag
 from rollouts.reports import asked
 from rollouts.reports.blueprint import bp
@@ -70,11 +72,14 @@ def _review(flag: Flag, form: Form, wrong: str = "") -> Response:
     if tried.review is None:
         return _form(flag, form, tried.faults, status=422)
     users, misread = asked_users()
+    with reading() as session:
+        types = service.warnings_of_types(session, flag, tried.after, form.environment)
     page = render_template(
         "reports/rules_review.html",
         flag=flag,
         form=form,
         review=tried.review,
+        types=types,
         effects=service.effects_of(runtime().db, flag, tried, users, now()),
         at=now(),
         users=request.form.get("users", ""),
@@ -142,6 +147,7 @@ def _form(
     errors = beside(form, faults)
     with reading() as session:
         environments = flags.list_environments(session)
+        everything, groups = flags.list_flags(session), list_groups(session)
     page = render_template(
         "reports/rules.html",
         flag=flag,
@@ -150,6 +156,9 @@ def _form(
         focus="" if errors else focus,
         environments=environments,
         operators=OPERATORS,
+        attributes=list_attributes(everything, groups),
+        group_keys=[group.key for group in groups],
+        flag_keys=[other.key for other in everything if other.key != flag.key],
         locked={rule.id: rule for rule in flag.state(form.environment).rules},
     )
     return make_response(page, status)

@@ -13,6 +13,8 @@ from rollouts.accounts.model import Actor
 from rollouts.db import Database
 from rollouts.errors import Conflict, Fault, Invalid, StaleEdit
 from rollouts.flags import service as flags
+from rollouts.flags.attributes import list_mismatches
+from rollouts.flags.groups import list_groups
 from rollouts.flags.model import Flag, FlagState
 from rollouts.flags.rule_json import dump_state, load_flag, load_state
 from rollouts.reports.editor.form import Form, form_of
@@ -23,6 +25,9 @@ from rollouts.reports.flagging.effects import Effect, get_effects
 
 if TYPE_CHECKING:
     from rollouts.flags.store import RevisionRow
+
+
+TYPES_DIFFER = '`40` is a number, `"40"` a text; only some languages take one for the other.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,27 @@ def _everywhere(
     after = _undone(db, change)
     environments = sorted({*flag.states, *after.states})
     return Tried(review=review(flag, after, environments, now), after=after)
+
+
+def warnings_of_types(
+    session: Session, flag: Flag, after: Flag | None, environment: str
+) -> list[tuple[str, str]]:
+    """Attributes that the edit compares as no other flag does: what, and what to do."""
+    if after is None:
+        return []
+    others = [other for other in flags.list_flags(session) if other.key != flag.key]
+    groups = list_groups(session)
+    before = {
+        (item.attribute, item.here) for item in list_mismatches(flag, environment, others, groups)
+    }
+    return [
+        (
+            f"Rule {item.rule} compares {item.attribute} with a {item.here}",
+            f"Elsewhere it is a {' or '.join(item.elsewhere.types)}. {TYPES_DIFFER}",
+        )
+        for item in list_mismatches(after, environment, others, groups)
+        if (item.attribute, item.here) not in before
+    ]
 
 
 def effects_of(

@@ -239,6 +239,30 @@ def test_before_saving_a_live_rollout_is_named_with_what_it_loses(story: Databas
     assert "so its comparison ends." in page
 
 
+def test_attributes_are_offered_with_their_types_and_a_strange_one_is_noticed(many: Database):
+    """What other flags compare them with; before saving it is said that this one differs."""
+    with many.transaction() as session:
+        grown = ForceRule(id="g", value=True, condition={"age": {"$gte": 18}})
+        flags.set_state(
+            session, "flag-02", "production", FlagState(True, None, (grown,)), actor=ANA, now=NOW
+        )
+    browser, here = shop.make_app(many).test_client(), "/flags/flag-01/rules"
+    page = text_of(browser.get(here))
+    assert '<option value="age">number, 1 use</option>' in page
+    assert '<option value="email">text, 1 use</option>' in page
+
+    fields = fields_of(text_of(browser.post(here, data={**fields_of(page), "do": "add:force"})))
+    fields = fields_of(text_of(browser.post(here, data={**fields, "do": "row:0:tests"})))
+    row = "rules.0.tests.0."
+    asks = {row + "attribute": "age", row + "operator": "$gte", row + "value": '"18"'}
+    review = text_of(browser.post(here, data={**fields, **asks, "do": "review"}))
+    assert "Rule 1 compares age with a text" in review
+    assert "Elsewhere it is a number." in review
+    asks[row + "value"] = "18"
+    review = text_of(browser.post(here, data={**fields, **asks, "do": "review"}))
+    assert "compares age" not in review
+
+
 def test_every_page_of_a_flag_has_the_same_tabs(browser: FlaskClient, many: Database):
     """Readers do not see what they may not open."""
     parts = ("", "/rules", "/who", "/history", "/code", "/details")
