@@ -11,12 +11,14 @@ from pydantic import Field, JsonValue
 from rollouts.accounts.model import Role
 from rollouts.flags.blueprint import FLAGS, bp
 from rollouts.flags.bodies import Body, KeyPath, answer
+from rollouts.flags.changes import list_flags
 from rollouts.flags.reached import list_arrivals
 from rollouts.flags.reference_store import CodeReferenceRow, CodeScanRow
-from rollouts.flags.simulating import simulate
+from rollouts.flags.simulating import simulate, simulate_many
 from rollouts.flags.staleness import Stale, list_code_scans, list_stale, put_code_references
 from rollouts.web.access import requires
 from rollouts.web.context import current_actor, now, reading, transaction
+from rollouts.web.paging import PageQuery, page
 
 TAGS = [FLAGS]
 
@@ -57,6 +59,17 @@ def simulate_flag(path: KeyPath, body: SimulateBody) -> Response:
     with reading() as session:
         found = simulate(session, path.key, body.environment, dict(body.attributes), now=now())
     return answer(found.to_json())
+
+
+@bp.post("/simulate", summary="Who gets what from every flag", tags=TAGS)
+@requires(Role.READER)
+def simulate_flags(query: PageQuery, body: SimulateBody) -> dict[str, Any]:
+    """What a user gets from each flag, by key, and of each rule whether it concerns them."""
+    with reading() as session:
+        flags = list_flags(session, after=query.after, limit=query.limit + 1, search=query.search)
+        found = simulate_many(session, flags, body.environment, dict(body.attributes), now=now())
+    told = [{"key": flag.key, **item.to_json()} for flag, item in zip(flags, found, strict=True)]
+    return page(told, query, lambda item: item["key"], lambda item: item)
 
 
 @bp.get("/stale-flags", summary="Flags that could go", tags=TAGS)

@@ -148,7 +148,7 @@ def reasons_of(
     seen: when clients of each environment were last known; environments nobody ever asked for
     are left out.
     """
-    reasons = _decided(flag)
+    reasons = decided_in(flag)
     since = now - timedelta(days=days)
     if flag.created_at is None or flag.created_at > since:
         return reasons
@@ -166,7 +166,8 @@ def reasons_of(
     return reasons
 
 
-def _decided(flag: Flag) -> list[Reason]:
+def decided_in(flag: Flag) -> list[Reason]:
+    """The rollouts of a flag that are decided, by environment."""
     return [
         Reason(
             "rollout_decided",

@@ -53,7 +53,12 @@ class Effect:
 
     @property
     def interval(self) -> str:
-        """In which share of real ids the answer would change, where ids alone decide."""
+        """In which share of real ids the answer would change, where ids alone decide.
+
+        Nothing where all made-up ones agree: then so do nearly all real ones.
+        """
+        if self.impact.n_changed in (0, self.impact.n_users):
+            return ""
         limits = wilson(self.impact.n_changed, self.impact.n_users)
         return f"between {say.exact_share(limits.low)} and {say.exact_share(limits.high)}"
 

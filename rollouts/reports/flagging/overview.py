@@ -35,6 +35,7 @@ class FlagPage:
     rollouts: Sequence[RolloutRow]
     newest: History
     arrivals: Sequence[Arrival]
+    decided: Sequence[staleness.Reason]
     n_mentions: int
     is_scanned: bool
     groups: tuple[str, ...]
@@ -58,6 +59,7 @@ def get_flag(session: Session, key: str) -> FlagPage:
         rollouts=lifecycle.list_rollouts(session, flag=key, limit=MOST_ROLLOUTS),
         newest=get_history(session, key, limit=MOST_CHANGES),
         arrivals=[] if flag.is_archived else list_arrivals(session, key),
+        decided=staleness.decided_in(flag),
         n_mentions=len(staleness.list_code_references(session, key)),
         is_scanned=bool(staleness.list_code_scans(session, key)),
         groups=tuple(sorted(used & known)),

@@ -157,6 +157,23 @@ def test_a_user_that_is_none_is_refused(api: Caller, body: Any, status: int):
     assert api.refused("POST", "/flags/none/simulate", {"attributes": {}})[0] == 404
 
 
+def test_every_flag_is_asked_in_one_call(api: Caller):
+    """By key, a page at a time, each as if it were asked alone."""
+    for key in ("a", "b", "c"):
+        rules = [{"id": "nz", "type": "force", "condition": NZ, "value": key == "b"}]
+        api.post("/flags", {"key": key, "environments": {"production": {"rules": rules}}})
+    whole = api.post("/simulate", {"attributes": NZ})
+    first = api.post("/simulate?limit=2", {"attributes": NZ})
+    rest = api.post(f"/simulate?limit=2&cursor={first['next_cursor']}", {"attributes": NZ})
+
+    assert [item["value"] for item in whole["items"]] == [False, True, False]
+    assert first["items"] + rest["items"] == whole["items"]
+    alone = api.post("/flags/b/simulate", {"attributes": NZ})
+    assert {"key": "b", **alone} == whole["items"][1]
+    assert api.refused("POST", "/simulate", {"attributes": {"a": "x" * 20_000}})[0] == 422
+    assert api.refused("POST", "/simulate", {"attributes": {}, "environment": "mars"})[0] == 404
+
+
 # Which values are left
 
 

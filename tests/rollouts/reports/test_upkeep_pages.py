@@ -14,6 +14,7 @@ from rollouts.db import Database
 from rollouts.flags import service as flags
 from rollouts.flags import staleness
 from rollouts.flags.model import Flag, FlagKind, FlagState, ForceRule, PercentageRule
+from tests.rollouts.flags.makers import rollout_rule
 from tests.rollouts.reports import shop
 from tests.rollouts.reports.editor.test_pages import fields_of
 from tests.rollouts.reports.shop import NOW, PRIYA, text_of
@@ -190,3 +191,27 @@ def test_the_removal_note_can_be_taken_along(browser: FlaskClient, kept: Databas
     rows = list(csv.DictReader(io.StringIO(text_of(browser.get("/flags/old-03/code.csv")))))
     assert len(rows) == 130
     assert (rows[4]["file"], rows[4]["line"]) == ("src/`a`*.ts", "5")
+
+
+def test_a_decided_rollout_opens_the_note(kept: Database):
+    """On the flag's page, in the list with its reason, and in the note: the value to keep."""
+    rule = rollout_rule(decided="guided")
+    with kept.transaction() as session:
+        flags.put_rollout_rule(
+            session,
+            flag="guided-returns",
+            environment="production",
+            rule=rule,
+            actor=PRIYA,
+            reason="",
+            now=NOW,
+        )
+    browser = shop.make_app(kept).test_client()
+
+    page = text_of(browser.get("/flags/guided-returns"))
+    assert "The rollout guided-returns is decided in production: everybody gets true." in page
+    assert '<a href="/flags/guided-returns/code">Removal note</a>' in page
+    assert "1 of 1 flag" in text_of(browser.get("/stale-flags?because=rollout_decided"))
+    note = text_of(browser.get("/flags/guided-returns/code"))
+    assert "Put true in place of &#39;guided-returns&#39; in the code, then archive it." in note
+    assert "rollouts code-refs scan PATH" in note
