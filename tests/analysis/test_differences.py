@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.differences import difference_in_differences, parallel_trends
-from analysis.effect import Undecided
+from analysis.effect import Scale, Undecided
 from analysis.quality import State
 
 # Card & Krueger (1994), table 3: mean full-time employment per store before and after the
@@ -174,3 +174,21 @@ def test_lasting_deviations_do_not_fool_it():
 
     assert rows / rounds > 0.2
     assert ours / rounds <= 0.05 + 3 * (0.05 * 0.95 / rounds) ** 0.5
+
+
+def test_a_relative_effect_is_the_absolute_one_of_logarithms():
+    """Both sides are then believed to move by the same share."""
+    rng = np.random.default_rng(12)
+    panel = np.exp(rng.normal(3, 0.1, (20, 9)))
+    treated = [g < 10 for g in range(20)]
+    found = difference_in_differences(panel, treated, 5, scale=Scale.RELATIVE)
+    logs = difference_in_differences(np.log(panel), treated, 5)
+    assert not isinstance(found, Undecided)
+    assert not isinstance(logs, Undecided)
+
+    assert found.effect.scale is Scale.RELATIVE
+    for end in ("estimate", "low", "high"):
+        assert getattr(found.effect, end) == pytest.approx(np.expm1(getattr(logs.effect, end)))
+    assert found.points[0].high == pytest.approx(np.expm1(logs.points[0].high))
+    refused = difference_in_differences(panel - panel.max(), treated, 5, scale=Scale.RELATIVE)
+    assert isinstance(refused, Undecided)

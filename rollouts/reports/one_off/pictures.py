@@ -176,7 +176,8 @@ def _frame(series: Mapping[str, Any], low: float, high: float, size: str) -> lis
 def _x(series: Mapping[str, Any], size: str) -> Any:
     alt = library()
     periods: Sequence[str] = series["periods"]
-    n = {PHONE: 3, WIDE: 8}.get(size, 4)
+    is_long = max(len(period) for period in periods) > 5
+    n = {PHONE: 2 if is_long else 3, WIDE: 8}.get(size, 3 if is_long else 4)
     places = axes.thinned(range(len(periods)), min(n, len(periods)))
     axis = alt.Axis(
         values=places,

@@ -235,3 +235,20 @@ def test_a_design_says_what_it_needs(tmp_path: Path, given: dict, said: str):
 
     with pytest.raises(Invalid, match=said):
         ask(file, **{"metrics": ["orders:mean"], **given})
+
+
+def test_a_service_desks_log_is_counted_by_week(shared: Path):
+    """A hundred and forty thousand updates: each week's number is that of pandas, and gaps show."""
+    path = shared / "data" / "incident_event_log.csv.gz"
+    given = {"time": "opened_at", "every": "week", "start": "2016-04-18", "metrics": ["*"]}
+    report = ask(path, design="interrupted", empty_is_zero=True, **given)
+    frame = pd.read_csv(path, usecols=["opened_at"], parse_dates=["opened_at"])
+    by_week = frame["opened_at"].dt.to_period("W-SUN").value_counts().sort_index()
+    weeks = pd.period_range(by_week.index[0], by_week.index[-1], freq="W-SUN")
+    series = report["metrics"][0]["series"]
+
+    assert series["values"] == by_week.reindex(weeks, fill_value=0).tolist()
+    assert series["periods"] == [str(week.start_time.date()) for week in weeks]
+    assert report["grade"]["grade"] in ("weak", "none")
+    with pytest.raises(Invalid, match="2016-06-13"):
+        ask(path, design="interrupted", **given)
