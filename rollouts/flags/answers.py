@@ -9,6 +9,10 @@ import msgspec
 Headers = tuple[tuple[str, str], ...]
 
 EXPOSED = "x-sse-support, etag, retry-after, x-rollouts-store"
+ALLOWED = (
+    "Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID, X-API-Key,"
+    " X-Client-Id, *"
+)
 CORS: Headers = (
     ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
@@ -18,10 +22,7 @@ PREFLIGHT: Headers = (
     ("X-Content-Type-Options", "nosniff"),
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS"),
-    (
-        "Access-Control-Allow-Headers",
-        "Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID, X-API-Key, *",
-    ),
+    ("Access-Control-Allow-Headers", ALLOWED),
     ("Access-Control-Max-Age", "86400"),
 )
 JSON_TYPE = ("Content-Type", "application/json")

@@ -86,7 +86,13 @@ def get_connection(path: ClientKeyPath) -> Response:
 @bp.get("/connections/<client_key>/propagation", summary="How far it came", tags=[CONNECTIONS])
 @requires(Role.READER)
 def get_propagation(path: ClientKeyPath) -> dict[str, Any]:
-    """How many of the clients that are known have each version, and in what time."""
+    """How many of the clients that are known have each version, and in what time.
+
+    Open streams are counted one by one. Who polls is one client for each `X-Client-Id` it sends,
+    and without that header one for each address and user agent: several processes behind one
+    address then count as one, and behind a CDN only the CDN is seen. A client is known for ten
+    minutes after it last asked; one that asks less often comes and goes.
+    """
     with reading() as session:
         service.get_connection(session, path.client_key)
         found = service.list_reaches(session, path.client_key)

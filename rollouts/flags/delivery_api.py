@@ -13,6 +13,7 @@ from rollouts.flags import answers, delivery_http, evaluating
 from rollouts.flags.answers import Answer
 from rollouts.flags.delivery import TooManyStreams
 from rollouts.flags.following import STREAM_HEADERS, Follower, follow
+from rollouts.flags.propagation import told_apart
 from rollouts.flags.served import Served
 from rollouts.web.access import requires
 from rollouts.web.context import runtime
@@ -32,7 +33,11 @@ def get_features(client_key: str) -> Response:
             client_key,
             request.headers.get("If-None-Match", ""),
             request.headers.get("Accept-Encoding", ""),
-            (request.remote_addr, request.headers.get("User-Agent", "")),
+            told_apart(
+                request.remote_addr or "",
+                request.headers.get("User-Agent", ""),
+                request.headers.get("X-Client-Id", ""),
+            ),
         )
     )
 

@@ -22,7 +22,7 @@ def features(
 ) -> Answer:
     """The payload of a client key, or that the client has it already.
 
-    client: whatever tells those apart who ask: address and user agent.
+    client: whatever tells those apart who ask, as `propagation.told_apart` does.
     """
     held = delivery.current(client_key)
     if held is None:

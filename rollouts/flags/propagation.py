@@ -1,7 +1,7 @@
 """How far each version has come: which clients are known to have it, and since when.
 
-A stream is a client for as long as it is open. Whoever polls is one client per address and
-user agent, which is a guess, and is known for as long as it keeps asking.
+A stream is a client for as long as it is open. Whoever polls is known for as long as it keeps
+asking, by the name it gives itself or else by address and user agent, which is a guess.
 """
 
 from __future__ import annotations
@@ -17,7 +17,22 @@ from rollouts.flags.sources import Source
 
 POLLER_SECONDS: Final = 600.0  # since it last asked; Python's SDK asks every 60, at the longest 600
 MOST_CLIENTS: Final = 20_000  # that one process remembers for one client key
+CLIENT_ID_MAX: Final = 200
 MOST_VERSIONS: Final = 20  # that are remembered for one client key
+
+
+def told_apart(address: str, user_agent: str, client_id: str) -> Hashable:
+    """Whoever polls, as far as one can be told from another.
+
+    client_id: the header X-Client-Id, by which apps may name each of their processes. Nothing
+    else that clients send is of one alone: Python's SDK has one user agent for all, connections
+    come and go, and an ETag says which version is there, not whose it is.
+
+    >>> told_apart("10.0.0.7", "Gb-Python-ab12", "worker-3") == told_apart("10.0.0.8", "", "worker-3")
+    True
+    """
+    name = client_id.strip()[:CLIENT_ID_MAX]
+    return ("named", name) if name else (address, user_agent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from operator import attrgetter
 from types import FrameType
@@ -22,6 +22,7 @@ from rollouts import first_start
 from rollouts.app import create_app, make_runtime, prepare_schema
 from rollouts.config import Settings
 from rollouts.flags import answers, delivery_http
+from rollouts.flags.propagation import told_apart
 from rollouts.runtime import Runtime
 from rollouts.web.asgi_evaluation import EVALUATION, OFREP, Evaluation
 from rollouts.web.asgi_ingest import Ingest
@@ -34,6 +35,7 @@ from rollouts.web.asgi_parts import (
     Receive,
     Scope,
     Send,
+    client_address,
     header,
     read_body,
     send_whole,
@@ -105,13 +107,20 @@ class Edge:
             return True
         return header(scope, b"host").rsplit(":", 1)[0] in self._hosts
 
+    def _client_of(self, scope: Scope) -> Hashable:
+        return told_apart(
+            client_address(scope, self._parts.settings.proxy_hops),
+            header(scope, b"user-agent"),
+            header(scope, b"x-client-id"),
+        )
+
     async def _features(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = delivery_http.features(
             self._parts.delivery,
             scope["path"][len(FEATURES) :],
             header(scope, b"if-none-match"),
             header(scope, b"accept-encoding"),
-            _client_of(scope),
+            self._client_of(scope),
         )
         await send_whole(send, answer, FEATURES, is_head=scope["method"] == "HEAD")
 
@@ -194,11 +203,6 @@ class Edge:
         self._parts.delivery.stop()
         self._parts.journal.close()
         self._parts.db.dispose()
-
-
-def _client_of(scope: Scope) -> tuple[str, str]:
-    address = scope.get("client") or ("", 0)
-    return address[0], header(scope, b"user-agent")
 
 
 async def _answer_preflight(scope: Scope, receive: Receive, send: Send) -> None:

@@ -39,6 +39,13 @@ def header(scope: Scope, name: bytes) -> str:
     return found
 
 
+def client_address(scope: Scope, proxy_hops: int) -> str:
+    """Where a request comes from: of trusted proxies in front, what the first of them saw."""
+    address: str = (scope.get("client") or ("", 0))[0]
+    listed = header(scope, b"x-forwarded-for").split(",") if proxy_hops else []
+    return listed[-proxy_hops].strip() if 0 < proxy_hops <= len(listed) else address
+
+
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The body, read no further than one byte past its limit. Raises BodyTooSlow, ClientGone."""
     parts: list[bytes] = []

@@ -452,6 +452,33 @@ async def opened(edge: Edge, key: str, last_event_id: str = "") -> Line:
     return line
 
 
+@pytest.mark.parametrize(
+    ("headers", "n_known"),
+    [
+        ([{}, {}, {"User-Agent": "other"}], 2),
+        ([{"X-Client-Id": "a"}, {"X-Client-Id": "b"}, {"X-Client-Id": "a", "User-Agent": "x"}], 2),
+        ([{"X-Forwarded-For": f"10.0.0.{n}, 10.1.1.1"} for n in (7, 8, 7)], 2),
+        ([{"X-Forwarded-For": "10.0.0.7"}, {}], 1),
+    ],
+)
+def test_who_polls_is_told_apart(
+    parts: Runtime, edge: Edge, key: str, headers: list[dict[str, str]], n_known: int
+):
+    """By the name it gives itself, or else by address and user agent, past trusted proxies."""
+    is_past_proxies = n_known == 2 and "X-Forwarded-For" in headers[0]
+    edge._parts = replace(parts, settings=replace(parts.settings, proxy_hops=2 * is_past_proxies))
+
+    async def story() -> None:
+        for sent in headers:
+            await ask(edge, "GET", f"/api/features/{key}", headers=sent)
+        held = parts.delivery.current(key)
+        assert held is not None
+        (reach,) = parts.delivery.propagation.list_reached({key: held.served.source}, parts.now())
+        assert (reach.n_known, reach.n_reached) == (n_known, n_known)
+
+    run(story)
+
+
 def test_a_change_reaches_every_stream(parts: Runtime, edge: Edge, key: str):
     """Two thousand of them, and each place is given back when its client leaves."""
     parts.delivery._settings = replace(parts.settings, streams_per_key=2_000)
