@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Engine, Integer, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -95,7 +97,47 @@ def _make_engine(url: str, pool_size: int) -> Engine:
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    _SameFile(Path(url.removeprefix("sqlite:///"))).guard(engine)
     return engine
+
+
+class _SameFile:
+    """Sees to it that connections are to the file that is there, not to one that was.
+
+    SQLite would go on with a file that was deleted or replaced, and what is written would be lost;
+    it would also make an empty one in its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._was_there = False
+
+    def guard(self, engine: Engine) -> None:
+        """Check each connection of this engine when it is made and whenever it is used again."""
+        event.listen(engine, "do_connect", self._refuse_to_make)
+        event.listen(engine, "connect", self._remember)
+        event.listen(engine, "checkout", self._compare)
+
+    def _refuse_to_make(self, *_: Any) -> None:
+        if self._was_there and not self._path.exists():
+            raise sqlite3.OperationalError("the database file is gone")
+
+    def _remember(self, _connection: Any, record: Any) -> None:
+        record.info["file"] = identity(self._path)
+        self._was_there = True
+
+    def _compare(self, _connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info["file"] != identity(self._path):
+            raise InvalidatePoolError("the database file was moved away or replaced")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another that takes its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

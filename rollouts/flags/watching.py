@@ -6,12 +6,13 @@ import sqlite3
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 import psycopg
 import structlog
 
-from rollouts.db import Database
+from rollouts.db import Database, identity
 from rollouts.flags.environment_store import CHANNEL
 
 log = structlog.get_logger()
@@ -39,7 +40,8 @@ class SqliteWatch:
     """Asks its own connection for `data_version`, which grows with each commit of any other."""
 
     def __init__(self, url: str, interval: float) -> None:
-        self._path = url.removeprefix("sqlite:///")
+        self._path = Path(url.removeprefix("sqlite:///"))
+        self._file: tuple[int, int] | None = None
         self._interval = interval
         self._connection: sqlite3.Connection | None = None
         self._seen: int | None = None
@@ -56,9 +58,14 @@ class SqliteWatch:
         return True
 
     def _version(self) -> int | None:
+        file = identity(self._path)
+        if file is None or file != self._file:
+            self.close()  # it was moved away or replaced: the one we had tells nothing any more
         try:
             if self._connection is None:
-                self._connection = sqlite3.connect(self._path, isolation_level=None)
+                where = f"{self._path.absolute().as_uri()}?mode=rw"  # never make an empty one
+                self._connection = sqlite3.connect(where, uri=True, isolation_level=None)
+                self._file = file
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error:
             self.close()

@@ -170,6 +170,73 @@ def test_flags_are_served_at_once_without_a_store(services: list[LiveService], t
     assert "x-rollouts-store" not in features(live, connection["client_key"]).headers
 
 
+def test_a_store_that_is_moved_away_takes_no_edit_along(
+    services: list[LiveService], tmp_path: Path
+):
+    """SQLite would write on to what nobody will ever open again: edits are refused instead."""
+    live = started(services, tmp_path)
+    shop = Shop(live)
+    shop.make_flag()
+    key = shop.connect()["client_key"]
+    stream = Stream(live, key)
+    stream.start()
+    assert until(lambda: stream.has_heard("features"))
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for file in live.settings.var_dir.glob("rollouts.db*"):
+        shutil.move(file, kept / file.name)
+
+    edit = edit_of(live, shop)
+    assert (edit.status_code, edit.json()["code"]) == (503, "unavailable")
+    assert until(lambda: "x-rollouts-store" in features(live, key).headers)
+    assert features(live, key).status_code == 200
+    assert not (live.settings.var_dir / "rollouts.db").exists()
+
+    for file in kept.iterdir():  # another file of the same content, as a backup is
+        shutil.copy(file, live.settings.var_dir / file.name)
+    assert until(lambda: edit_of(live, shop).status_code == 200, 20)
+    assert until(lambda: stream.has_heard(f'"{shop.flag}":{{"defaultValue":false}}'))
+    assert stream.is_alive()
+    assert "x-rollouts-store" not in features(live, key).headers
+    live.stop()
+    live.start("serve")
+    assert f'"{shop.flag}":{{"defaultValue":false}}' in features(live, key).text
+
+
+def test_nobody_who_comes_during_a_stop_is_answered_with_an_error(
+    services: list[LiveService], tmp_path: Path
+):
+    """Python's SDK gives up streaming for good on any status above 399; it stands a closed door."""
+    live = started(services, tmp_path)
+    shop = Shop(live)
+    shop.make_flag()
+    key = shop.connect()["client_key"]
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def come() -> None:
+        while not over.is_set():
+            stream = Stream(live, key)
+            stream.run()
+            if stream.ending == "complete":
+                statuses.append(stream.status)
+
+    comers = [threading.Thread(target=come, daemon=True) for _ in range(8)]
+    for comer in comers:
+        comer.start()
+    time.sleep(0.5)
+    live.stop()
+    live.start("serve")
+    time.sleep(0.5)
+    live.stop()
+    over.set()
+    for comer in comers:
+        comer.join(15)
+
+    assert len(statuses) >= 8
+    assert set(statuses) == {200}
+
+
 def last_good(live: LiveService) -> str:
     """What is on the disk for the worst of times."""
     path = live.settings.var_dir / "last-good.json"
@@ -288,6 +355,30 @@ def test_processes_share_changes_in_under_a_second(
             5,
         )
         assert time.monotonic() - began < 1.0
+
+
+@pytest.mark.postgres
+def test_web_processes_of_one_service_share_changes(
+    services: list[LiveService], tmp_path: Path, own_postgres: Postgres
+):
+    """Each change reaches every stream, whichever process behind the one port holds it."""
+    live = started(services, tmp_path, web_processes=2, database_url=own_postgres.url)
+    shop = Shop(live)
+    shop.make_flag()
+    key = shop.connect()["client_key"]
+    assert until(lambda: all(features(live, key).status_code == 200 for _ in range(20)))
+    streams = [Stream(live, key) for _ in range(40)]
+    for stream in streams:
+        stream.start()
+    assert until(lambda: all(stream.has_heard("features") for stream in streams))
+    server = live.children["serve"].pid
+    web = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    assert len(web) == 2
+
+    off = f'"{shop.flag}":{{"defaultValue":false}}'
+    assert not any(stream.has_heard(off) for stream in streams)
+    shop.switch(False)
+    assert until(lambda: all(stream.has_heard(off) for stream in streams))
 
 
 def test_the_process_tree_ends_with_ctrl_c(services: list[LiveService], tmp_path: Path):
