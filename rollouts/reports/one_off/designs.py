@@ -102,6 +102,7 @@ def _metric(question: Question, found: Studied, item: Compared) -> dict[str, Any
                 "adjusted": None,
                 "judged": "plain",
                 "finding": finding_data(item, limit) if limit else None,
+                "bounds": None,
                 "could_show": None,
                 "tests": [],
             }

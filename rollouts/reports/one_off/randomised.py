@@ -14,6 +14,7 @@ from analysis.effect import Undecided
 from analysis.quality import evidence_grade
 from analysis.rows import MEANS, Events, Kind, Row, Times
 from analysis.summary import PairSummary, Summary
+from analysis.survey import survey_bounds
 from analysis.tables import check_columns, indicators, is_text, numeric, values_of
 from rollouts.errors import Fault, Invalid
 from rollouts.reports.one_off import spelling
@@ -253,6 +254,7 @@ def _effect(held: Read, item: Compared) -> dict[str, Any]:
         "adjusted": adjusted_data(item, asked_for, held.covariates, how),
         "judged": "adjusted" if item.is_adjusted else "plain",
         "finding": finding_data(item, limit) if limit else None,
+        "bounds": _bounds(question, item),
         "could_show": could_show(
             question, asked, item.control, item.treatment, gains[0] if gains else 0.0
         )
@@ -261,6 +263,31 @@ def _effect(held: Read, item: Compared) -> dict[str, Any]:
         "tests": test_data(comparing.further_tests(item.control, item.treatment, asked.ask))
         if known and item.control and item.treatment
         else [],
+    }
+
+
+def _bounds(question: Question, item: Compared) -> dict[str, Any] | None:
+    """What a share's difference can be, whatever those without a value would have had.
+
+    None without gaps, and for kinds without a lowest and highest value.
+    """
+    control, treatment = item.control, item.treatment
+    if item.asked.ask.kind is not Kind.PROPORTION or control is None or treatment is None:
+        return None
+    if not control.n_missing + treatment.n_missing:
+        return None
+    asked = control.n + control.n_missing, treatment.n + treatment.n_missing
+    sums = comparing.summary_of(control), comparing.summary_of(treatment)
+    found = survey_bounds(*sums, asked=asked, scale=(0.0, 1.0), level=question.level)
+    if isinstance(found, Undecided):
+        return None
+    return {
+        "low": found.low,
+        "high": found.high,
+        "outer_low": found.outer_low,
+        "outer_high": found.outer_high,
+        "level": found.level,
+        "method": found.method,
     }
 
 

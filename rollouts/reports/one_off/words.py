@@ -114,6 +114,8 @@ def _effect_notes(effect: dict[str, Any]) -> Iterator[str]:
         yield f"{FINDINGS[finding_['state']]}: {finding_['reason']}{needs}."
     if effect["adjusted"]:
         yield _gain(effect["adjusted"])
+    if effect["bounds"]:
+        yield _bounds(effect["bounds"])
     for test in effect["tests"]:
         yield (
             f"{test['name']}: p {_equals(test['p_value'])}"
@@ -122,6 +124,15 @@ def _effect_notes(effect: dict[str, Any]) -> Iterator[str]:
         )
     if effect["could_show"]:
         yield could_show(effect["could_show"])
+
+
+def _bounds(held: dict[str, Any]) -> str:
+    return (
+        "Whatever those without a value would have had, the difference lies between "
+        f"{signed(held['low'])} and {signed(held['high'])} "
+        f"({percent(held['level'])} interval {signed(held['outer_low'])} to "
+        f"{signed(held['outer_high'])})."
+    )
 
 
 def _gain(adjusted: dict[str, Any]) -> str:

@@ -282,6 +282,20 @@ def test_gaps_that_differ_between_versions_are_a_warning(tmp_path: Path):
     assert report["grade"]["grade"] == "weak"
 
 
+def test_gaps_in_a_share_are_bounded_by_the_worst_and_best_case(tmp_path: Path):
+    """All of the silent for it, or none: written out by hand."""
+    rows = [[i, ("old", "new")[i % 2], "" if i % 8 == 0 else int(i % 3 == 0)] for i in range(1200)]
+    file = write(tmp_path / "t.csv", ("who", "arm", "happy"), rows)
+    found = first(ask(file, metrics=["happy"], **RANDOMISED))["bounds"]
+    yes = [sum(r[2] == 1 for r in rows if r[1] == arm) for arm in ("old", "new")]
+    silent = sum(r[2] == "" for r in rows if r[1] == "old")
+
+    assert found["low"] == pytest.approx((yes[1] - yes[0] - silent) / 600, abs=1e-12)
+    assert found["high"] == pytest.approx((yes[1] - yes[0]) / 600, abs=1e-12)
+    assert found["outer_low"] < found["low"]
+    assert found["outer_high"] > found["high"]
+
+
 def test_words_that_mean_nothing_or_yes_are_understood(tmp_path: Path):
     """NA is missing, true is one, and a version called "no" stays what it is."""
     rows = [
