@@ -200,7 +200,7 @@ COUNTED = (
     ("Ramps", "stages are compared within themselves, then added"),
     ("One person", "all channels together; seen in two versions, left out and counted"),
     ("Repeated events", "an event sent twice counts once, by its message id"),
-    ("Money and other amounts", "up to the cap that the measure locks, if it has one"),
+    ("Money and other amounts", "up to the cap, or the quantile, that the measure locks"),
     ("Many measures", "the chance of a false stop is shared out in the locked plan"),
 )
 

@@ -205,8 +205,9 @@ def _both(item: JSON, old: float, new: float) -> None:
     assert item["absolute"] is None or item["absolute"]["estimate"] == pytest.approx(new - old)
     assert item["relative"]["estimate"] == pytest.approx(new / old - 1, rel=1e-6)
     if item["levels"] is not None:
-        levels = {arm: item["levels"][arm] for arm in ("control", "treatment")}
-        assert levels == pytest.approx({"control": old, "treatment": new})
+        levels = [item["levels"][arm] for arm in ("control", "treatment")]
+        assert levels == pytest.approx([old, new])
+        assert item["levels"]["note"]
 
 
 def test_surveys_tell_who_answered_and_what_the_others_could_change(story: Story):
