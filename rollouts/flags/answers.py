@@ -8,10 +8,10 @@ import msgspec
 
 Headers = tuple[tuple[str, str], ...]
 
-EXPOSED = "x-sse-support, etag, retry-after, x-rollouts-store"
+EXPOSED = "x-sse-support, etag, retry-after, x-rollouts-store, x-unrecoverable"
 ALLOWED = (
     "Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID, X-API-Key,"
-    " X-Client-Id, *"
+    " X-Client-Id, X-GrowthBook-API-Key, *"
 )
 CORS: Headers = (
     ("X-Content-Type-Options", "nosniff"),
@@ -52,8 +52,11 @@ def failure(status: int, text: str, *more: tuple[str, str]) -> Answer:
 
 
 PREFLIGHT_ANSWER = Answer(204, PREFLIGHT)
-KEY_UNKNOWN = failure(400, "Invalid API Key")
-KEY_REMOTE = failure(400, "Remote evaluation required for this connection")
+# Nothing becomes of asking again, so that a CDN may keep the refusal.
+FOR_GOOD = ("x-unrecoverable", "1")
+KEY_MISSING = failure(400, "Missing API key in request", FOR_GOOD)
+KEY_UNKNOWN = failure(400, "Invalid API Key", FOR_GOOD)
+KEY_REMOTE = failure(400, "Remote evaluation required for this connection", FOR_GOOD)
 NOTHING_YET = failure(503, "Failed to get features", ("Retry-After", "5"))
 TOO_MANY_STREAMS = failure(429, "Too many open streams", ("Retry-After", "60"))
 METHOD_UNKNOWN = failure(405, "Method not allowed", ("Allow", "GET, HEAD, OPTIONS"))

@@ -19,18 +19,21 @@ from rollouts.web.access import requires
 from rollouts.web.context import runtime
 
 bp = Blueprint("delivery", __name__)
+KEY_HEADER = "X-GrowthBook-API-Key"
 
 
+@bp.route("/api/features", methods=["GET", "HEAD"], provide_automatic_options=False)
+@bp.route("/api/features/", methods=["GET", "HEAD"], provide_automatic_options=False)
 @bp.route(
     "/api/features/<path:client_key>", methods=["GET", "HEAD"], provide_automatic_options=False
 )
 @requires(Access.CLIENT_KEY)
-def get_features(client_key: str) -> Response:
+def get_features(client_key: str = "") -> Response:
     """The payload of a client key."""
     return to_response(
         delivery_http.features(
             runtime().delivery,
-            client_key,
+            delivery_http.key_in(client_key, request.headers.get(KEY_HEADER, "")),
             request.headers.get("If-None-Match", ""),
             request.headers.get("Accept-Encoding", ""),
             told_apart(
@@ -42,12 +45,15 @@ def get_features(client_key: str) -> Response:
     )
 
 
+@bp.route("/api/features", methods=["OPTIONS"], provide_automatic_options=False)
+@bp.route("/api/features/", methods=["OPTIONS"], provide_automatic_options=False)
 @bp.route("/api/features/<path:client_key>", methods=["OPTIONS"], provide_automatic_options=False)
 @bp.route("/sub/<path:client_key>", methods=["OPTIONS"], provide_automatic_options=False)
+@bp.route("/api/eval/", methods=["OPTIONS"], provide_automatic_options=False)
 @bp.route("/api/eval/<path:client_key>", methods=["OPTIONS"], provide_automatic_options=False)
 @bp.route("/ofrep/v1/<path:client_key>", methods=["OPTIONS"], provide_automatic_options=False)
 @requires(Access.CLIENT_KEY)
-def preflight(client_key: str) -> Response:
+def preflight(client_key: str = "") -> Response:
     """Tell browsers that any page may ask."""
     return to_response(answers.PREFLIGHT_ANSWER)
 
@@ -84,11 +90,13 @@ def _stream(client_key: str, frame_of: Callable[[Served], bytes]) -> Response:
     return stream
 
 
+@bp.route("/api/eval/", methods=["POST"], provide_automatic_options=False)
 @bp.route("/api/eval/<path:client_key>", methods=["POST"], provide_automatic_options=False)
 @requires(Access.CLIENT_KEY)
-def evaluate_remotely(client_key: str) -> Response:
+def evaluate_remotely(client_key: str = "") -> Response:
     """The payload reduced to one user."""
-    return _evaluated(lambda body: evaluating.remote(runtime(), client_key, body))
+    key = delivery_http.key_in(client_key, request.headers.get(KEY_HEADER, ""))
+    return _evaluated(lambda body: evaluating.remote(runtime(), key, body))
 
 
 @bp.route("/ofrep/v1/evaluate/flags/<path:flag>", methods=["POST"], provide_automatic_options=False)

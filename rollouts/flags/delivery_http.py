@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from rollouts.clock import utcnow
-from rollouts.flags.answers import KEY_REMOTE, KEY_UNKNOWN, NOTHING_YET, Answer
+from rollouts.flags.answers import KEY_MISSING, KEY_REMOTE, KEY_UNKNOWN, NOTHING_YET, Answer
 from rollouts.flags.delivery import Delivery
 from rollouts.flags.model import Mode
 from rollouts.flags.served import is_same_tag
 
 STALE = ("x-rollouts-store", "unreachable")  # what is served may be out of date
+
+
+def key_in(path: str, header: str) -> str:
+    """The client key: in the path, or as growthbook-proxy also takes it, in a header.
+
+    >>> key_in("sdk-a", "sdk-b"), key_in("", " sdk-b "), key_in("", "")
+    ('sdk-a', 'sdk-b', '')
+    """
+    return path or header.strip()
 
 
 def features(
@@ -26,7 +35,7 @@ def features(
     """
     held = delivery.current(client_key)
     if held is None:
-        return KEY_UNKNOWN if delivery.is_loaded else NOTHING_YET
+        return no_key(delivery, client_key)
     if held.connection.mode is Mode.REMOTE:
         return KEY_REMOTE
     served = held.served
@@ -37,6 +46,13 @@ def features(
     else:
         answer = served.answer(accept_encoding)
     return answer if delivery.is_store_reachable else marked(answer)
+
+
+def no_key(delivery: Delivery, client_key: str) -> Answer:
+    """Why there is nothing for this key: none was sent, it is unknown, or nothing is known yet."""
+    if not delivery.is_loaded:
+        return NOTHING_YET
+    return KEY_UNKNOWN if client_key else KEY_MISSING
 
 
 def marked(answer: Answer) -> Answer:

@@ -15,14 +15,14 @@ from rollouts.errors import Malformed
 from rollouts.flags import ofrep, sticky_store
 from rollouts.flags.answers import (
     CORS,
+    FOR_GOOD,
     JSON_TYPE,
-    KEY_UNKNOWN,
     NO_STORE,
-    NOTHING_YET,
     Answer,
     failure,
 )
 from rollouts.flags.delivery import Delivery, Held
+from rollouts.flags.delivery_http import no_key
 from rollouts.flags.evaluation.results import StickyDocument, User
 from rollouts.flags.model import Mode
 from rollouts.flags.ofrep import InvalidContext
@@ -33,7 +33,7 @@ from rollouts.web import json_bytes
 
 log = structlog.get_logger()
 
-KEY_NOT_REMOTE: Final = failure(400, "Remote evaluation disabled for this connection")
+KEY_NOT_REMOTE: Final = failure(400, "Remote evaluation disabled for this connection", FOR_GOOD)
 INPUT_WRONG: Final = failure(400, "Invalid input")
 TOO_LARGE: Final = failure(413, "Invalid input")
 EVALUATED: Final = (JSON_TYPE, NO_STORE, ("x-sse-support", "enabled"), *CORS)
@@ -47,7 +47,7 @@ def remote(parts: Runtime, client_key: str, body: bytes) -> Answer:
     """The payload reduced to one user. Raises nothing: refusals are answers."""
     held = parts.delivery.current(client_key)
     if held is None:
-        return KEY_UNKNOWN if parts.delivery.is_loaded else NOTHING_YET
+        return no_key(parts.delivery, client_key)
     if held.connection.mode is not Mode.REMOTE:
         return KEY_NOT_REMOTE
     try:

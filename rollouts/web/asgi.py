@@ -24,7 +24,7 @@ from rollouts.config import Settings
 from rollouts.flags import answers, delivery_http
 from rollouts.flags.propagation import told_apart
 from rollouts.runtime import Runtime
-from rollouts.web.asgi_evaluation import EVALUATION, OFREP, Evaluation
+from rollouts.web.asgi_evaluation import EVALUATION, KEY_HEADER, OFREP, Evaluation
 from rollouts.web.asgi_ingest import Ingest
 from rollouts.web.asgi_pages import Pages
 from rollouts.web.asgi_parts import (
@@ -91,7 +91,7 @@ class Edge:
     def _find_handler(self, scope: Scope) -> Handler | None:
         """The handler of a request that the edge answers itself; None for Flask's."""
         path, method = scope["path"], scope["method"]
-        if path.startswith(FEATURES):
+        if path.startswith(FEATURES) or path == FEATURES[:-1]:
             return self._features if method in ("GET", "HEAD") else self._preflight(method)
         if path.startswith((STREAMS, OFREP_STREAMS)):
             return self._stream if method == "GET" else self._preflight(method)
@@ -117,7 +117,7 @@ class Edge:
     async def _features(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = delivery_http.features(
             self._parts.delivery,
-            scope["path"][len(FEATURES) :],
+            delivery_http.key_in(scope["path"][len(FEATURES) :], header(scope, KEY_HEADER)),
             header(scope, b"if-none-match"),
             header(scope, b"accept-encoding"),
             self._client_of(scope),

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from rollouts.flags import evaluating
 from rollouts.flags.answers import Answer
+from rollouts.flags.delivery_http import key_in
 from rollouts.runtime import Runtime
 from rollouts.web.asgi_parts import (
     INCOMPLETE,
@@ -25,6 +26,7 @@ from rollouts.web.asgi_parts import (
 
 EVALUATION: Final = "/api/eval/"
 ROUTE: Final = "evaluation"
+KEY_HEADER: Final = b"x-growthbook-api-key"
 OFREP: Final = "/ofrep/v1/"
 OFREP_ALL: Final = "/ofrep/v1/evaluate/flags"
 OFREP_ONE: Final = "/ofrep/v1/evaluate/flags/"
@@ -65,7 +67,7 @@ class Evaluation:
         return handle
 
     async def _remote(self, scope: Scope, body: bytes) -> Answer:
-        key = scope["path"][len(EVALUATION) :]
+        key = key_in(scope["path"][len(EVALUATION) :], header(scope, KEY_HEADER))
         return await self._answered(key, lambda: evaluating.remote(self._parts, key, body))
 
     async def _one(self, scope: Scope, body: bytes) -> Answer:

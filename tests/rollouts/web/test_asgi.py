@@ -92,6 +92,7 @@ SHOWN = (
     "access-control-allow-methods",
     "access-control-allow-headers",
     "retry-after",
+    "x-unrecoverable",
     "www-authenticate",
     "x-content-type-options",
 )
@@ -108,6 +109,9 @@ SHOWN = (
         ("GET", "/api/features/{remote}"),
         ("GET", "/api/features/sdk-nothing"),
         ("GET", "/api/features/a/b"),
+        ("GET", "/api/features/"),
+        ("GET", "/api/features"),
+        ("OPTIONS", "/api/features"),
         ("OPTIONS", "/sub/{key}"),
         ("POST", "/sub/{key}"),
         ("GET", "/sub/sdk-nothing"),
@@ -140,6 +144,27 @@ def test_the_edge_answers_as_flask_does(
         for name in SHOWN:
             assert heard.header(name) == expected.header(name), name
         assert comparable(heard.body) == comparable(expected.body)
+
+    run(story)
+
+
+@pytest.mark.parametrize("target", ["/api/features", "/api/features/", "/api/eval/"])
+def test_the_key_may_come_in_the_proxys_header(
+    parts: Runtime, app: Flask, edge: Edge, key: str, target: str
+):
+    """As growthbook-proxy takes it; without any, what is missing is named, for good."""
+    with parts.db.transaction() as session:
+        remote = make_connection(session, Mode.REMOTE).client_key
+    method, mine = ("POST", remote) if "eval" in target else ("GET", key)
+
+    async def story() -> None:
+        for sent in ({"X-GrowthBook-API-Key": mine}, {}):
+            heard = await ask(edge, method, target, b"{}", headers=sent)
+            expected = by_flask(app, method, target, b"{}", sent)
+            assert (heard.status, heard.body) == (expected.status, expected.body)
+            assert heard.status == (200 if sent else 400)
+        assert b"Missing API key in request" in heard.body
+        assert heard.header("x-unrecoverable") == expected.header("x-unrecoverable") == "1"
 
     run(story)
 
