@@ -95,7 +95,9 @@ def _asked() -> Asked:
 def _page(key: str | None) -> str:
     with reading() as session:
         flag = None if key is None else flags.get_flag(session, key)
-        return _render(session, flag, Asked("", request.args.get("environment", ""), "", ""))
+        first = flags.list_environments(session)[0].key
+        wanted = request.args.get("environment", "") or first
+        return _render(session, flag, Asked("", wanted, "", ""))
 
 
 def _answer(key: str | None) -> ResponseReturnValue:

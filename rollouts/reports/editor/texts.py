@@ -69,7 +69,17 @@ def json_of(text: str) -> Any:
         raise ValueError("this nests too deep") from None
     if n_levels(held, DEEPEST) > DEEPEST:
         raise ValueError("this nests too deep")
+    if "\\u" in text and not _is_writable(held):
+        raise ValueError("this holds half of a surrogate pair, which no text may have")
     return held
+
+
+def _is_writable(held: Any) -> bool:
+    try:
+        json.dumps(held, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_constant(name: str) -> Any:

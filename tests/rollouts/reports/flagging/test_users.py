@@ -40,6 +40,7 @@ def test_json_and_lines_say_the_same(text: str, user: dict[str, Any] | None):
         ('{"id": 1} x', 1, 11, '{"id": 1} ', "x"),
         ("{", 1, 2, "{", ""),
         ('{"a": NaN}', 1, 1, "", ""),
+        ('{"a": "\\ud800"}', 1, 1, "", ""),
     ],
 )
 def test_mistakes_are_named_by_their_place(
