@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
@@ -21,6 +21,7 @@ from rollouts.config import Settings
 from rollouts.db import Database
 from rollouts.flags import last_good, propagation_store, sources
 from rollouts.flags.bells import ThreadBell
+from rollouts.flags.evaluation.program import Program
 from rollouts.flags.model import Connection, Mode, Options
 from rollouts.flags.propagation import Propagation, Reach
 from rollouts.flags.served import Served
@@ -177,13 +178,19 @@ class Delivery:
             for key, held in now.items()
             if key in before and before[key].served is not held.served
         ]
-        # Clients of these come at once for what the stream only tells them of; to all others
-        # the stream brings the version itself, and does not wait for what is asked for later.
-        _prepare(renewed, lambda served: served.mode is Mode.REMOTE)
-        self._held = now
+        # A stream brings most clients the new version itself. Those of remote connections come
+        # at once to have it evaluated: they are told last, when it is compiled.
+        late = {key: old for key, old in before.items() if _is_remote(now.get(key), old)}
+        self._serve({**now, **late})
+        for new, old in renewed:
+            new.prepare(old)
+            new.prepare_program(old)
+        self._serve(now)
+
+    def _serve(self, now: Mapping[str, Held]) -> None:
+        before, self._held = self._held, now
         was_loaded, self.is_loaded = self.is_loaded, True
         self._ring(None if not was_loaded else _changed(before, now))
-        _prepare(renewed, lambda served: served.mode is not Mode.REMOTE)
 
     # Watching
 
@@ -264,15 +271,13 @@ class Delivery:
             return self._streams.total() if client_key is None else self._streams[client_key]
 
 
-def _prepare(renewed: list[tuple[Served, Served]], which: Callable[[Served], bool]) -> None:
-    for served, before in renewed:
-        if which(served):
-            served.prepare(before)
+def _is_remote(*held: Held | None) -> bool:
+    return all(item is not None and item.served.mode is Mode.REMOTE for item in held)
 
 
 def _hold(found: list[Source], before: Mapping[str, Held]) -> Iterator[tuple[str, Held]]:
     """What was made before is kept where nothing changed, and shared where nothing differs."""
-    parsed: dict[tuple[int, int], dict[str, Any]] = {}
+    parsed: dict[tuple[int, int], tuple[dict[str, Any], dict[Options, Program]]] = {}
     shared: dict[tuple[int, int, str, Options, str | None], Served] = {}
     for source in found:
         connection = source.connection
@@ -282,10 +287,10 @@ def _hold(found: list[Source], before: Mapping[str, Held]) -> Iterator[tuple[str
             yield connection.client_key, Held(connection, known.served)
             continue
         if place not in parsed:
-            parsed[place] = msgspec.json.decode(source.body)
+            parsed[place] = msgspec.json.decode(source.body), {}
         form = (*place, connection.mode.value, connection.options, connection.encryption_key)
         if form not in shared:
-            shared[form] = Served(connection, source, parsed[place])
+            shared[form] = Served(connection, source, *parsed[place])
         yield connection.client_key, Held(connection, shared[form])
 
 

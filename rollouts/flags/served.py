@@ -18,7 +18,7 @@ from rollouts.flags import payload
 from rollouts.flags.answers import CORS, JSON_TYPE, Answer
 from rollouts.flags.encryption import encrypt, iv_of
 from rollouts.flags.evaluation.program import Program
-from rollouts.flags.model import Connection, GroupForm, Mode
+from rollouts.flags.model import Connection, GroupForm, Mode, Options
 from rollouts.flags.sources import Source
 
 CACHE_CONTROL: Final = "public, max-age=30, stale-while-revalidate=3600, stale-if-error=36000"
@@ -41,7 +41,14 @@ PACKERS: Final[dict[str, Callable[[bytes], bytes]]] = {  # best first
 class Served:
     """The answers for one connection and version. Immutable but for what is made on first use."""
 
-    def __init__(self, connection: Connection, source: Source, canonical: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        source: Source,
+        canonical: dict[str, Any],
+        programs: dict[Options, Program],
+    ) -> None:
+        """programs: those compiled from `canonical` so far, shared by all that are made from it."""
         self.source = source
         self.mode = connection.mode
         self._options = connection.options
@@ -54,7 +61,8 @@ class Served:
         self.ofrep_frame = self._ofrep_frame()
         self.not_modified = Answer(304, self._headers(PLAIN))
         self._answers: dict[str, Answer] = {}
-        self._program: Program | None = None
+        self._programs = programs
+        self._needed = replace(self._options, groups=GroupForm.REFERENCES)
 
     def _frame(self) -> bytes:
         if self.mode is Mode.REMOTE:
@@ -93,18 +101,24 @@ class Served:
         """Make at once what the version before was asked for, so that no client waits for it."""
         for coding in () if before is None else tuple(before._answers):
             self.answer(coding)
-        if before is not None and before._program is not None:
+
+    def prepare_program(self, before: Served) -> None:
+        """Compile at once if the version before was evaluated; takes longer than all the rest."""
+        if before._needed in before._programs:
             _ = self.program
 
     @property
     def program(self) -> Program:
         """The flags compiled for evaluation."""
-        if self._program is None:
-            wanted = replace(self._options, groups=GroupForm.REFERENCES)
-            told = payload.adapt(self.canonical, wanted)
-            bandits = told.get("contextualBandits", {})
-            self._program = Program(told["features"], told["savedGroups"], bandits)
-        return self._program
+        found = self._programs.get(self._needed)
+        if found is None:
+            found = self._programs[self._needed] = self._compile()
+        return found
+
+    def _compile(self) -> Program:
+        told = payload.adapt(self.canonical, self._needed)
+        bandits = told.get("contextualBandits", {})
+        return Program(told["features"], told["savedGroups"], bandits)
 
     @property
     def date_updated(self) -> str:

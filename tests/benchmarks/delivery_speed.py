@@ -53,7 +53,9 @@ def measure_in_turns(asked: dict[str, Asked], seconds: float) -> dict[str, Measu
     slices: dict[str, list[Measured]] = {name: [] for name in asked}
     for _ in range(SLICES):
         for name, (url, headers, body) in asked.items():
-            slices[name].append(wrk(url, seconds / SLICES, headers=headers, body=body))
+            slices[name].append(
+                wrk(url, max(1, round(seconds / SLICES)), headers=headers, body=body)
+            )
     return {
         name: Measured(*(statistics.median(each) for each in zip(*found, strict=True)))
         for name, found in slices.items()

@@ -277,6 +277,33 @@ def test_the_next_version_is_packed_before_it_is_asked_for(start: Start, db: Dat
     assert held.served._answers.keys() == {"gzip"}
 
 
+def test_a_stream_does_not_wait_for_what_is_compiled(start: Start, db: Database):
+    """Whoever is sent the version has it first; who comes to have it evaluated finds it ready."""
+    with db.transaction() as session:
+        make_flag(session, default=True)
+        plain = make_connection(session).client_key
+        remote = make_connection(session, mode=Mode.REMOTE).client_key
+    delivery = start()
+    before = {key: delivery.current(key) for key in (plain, remote)}
+    for held in before.values():
+        assert held is not None
+        _ = held.served.program
+    heard: list[tuple[list[str], bool, bool]] = []
+
+    class Ear:
+        def ring(self, keys: Iterable[str] | None) -> None:
+            held = delivery.current(remote)
+            assert held is not None
+            if keys is not None:
+                heard.append((list(keys), held == before[remote], bool(held.served._programs)))
+
+    delivery.add_bell(Ear())
+    switch(db, False)
+    delivery.refresh()
+
+    assert heard == [([plain], True, True), ([remote], False, True)]
+
+
 @pytest.mark.parametrize("form", ["{tag}", '"{bare}"', '"x", {tag}', "*", 'W/"y",W/"{bare}"'])
 def test_a_client_that_has_the_version_gets_304(start: Start, db: Database, form: str):
     """Compared weakly, in lists, and by a star; with the same ETag and no body."""
