@@ -6,7 +6,7 @@ out, and said; only what our flags cannot express, or the service must not run, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,16 @@ def read_payload(
     missing = Missing(flags, groups, carried)
     groups += missing.groups(saved_groups, notes)
     flags += missing.flags(features, environment, notes)
+    refuse("The payload", _size_faults(flags, groups))
     return Read(tuple(flags), tuple(groups), carried, tuple(notes[:MOST_NOTES]))
+
+
+def _size_faults(flags: Sequence[Flag], groups: Sequence[SavedGroup]) -> Iterator[Fault]:
+    """Others wait while an import is written: what is missing and made counts as well."""
+    if len(flags) > MOST_FEATURES:
+        yield Fault("features", f"at most {MOST_FEATURES:,} at once, those referred to included")
+    if len(groups) > MOST_GROUPS:
+        yield Fault("savedGroups", f"at most {MOST_GROUPS:,} at once, those referred to included")
 
 
 # Saved groups

@@ -252,3 +252,9 @@ def test_too_much_at_once_is_refused(api: Caller):
 
     assert api.refused("POST", PATH, {"features": features}) == (422, "invalid")
     assert api.refused("POST", PATH, {"features": {}, "savedGroups": groups}) == (422, "invalid")
+    named = [{"force": 1, "condition": {"id": {"$inGroup": f"g{n}"}}} for n in range(501)]
+    rules = {f"f{n}": {"rules": named[n * 100 : n * 100 + 100]} for n in range(6)}
+    assert api.refused("POST", PATH, {"features": rules}) == (422, "invalid")
+    waits = [{"id": f"x{n}", "condition": {}} for n in range(3_000)]
+    rule = {"force": 1, "parentConditions": waits}
+    assert api.refused("POST", PATH, one(rule)) == (422, "invalid")
