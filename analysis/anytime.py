@@ -75,7 +75,7 @@ def anytime_relative(
     >>> sums = [Stratum(1000, 50, 50, 1000, 90, 90)]
     >>> effect, state = anytime_relative(sums, "proportion", 0.025, None, planned_information=50)
     >>> round(effect.low, 2), round(effect.high, 2)
-    (0.15, 1.86)
+    (0.15, 1.87)
     """
     if kind == GAUSSIAN:
         return NO_PERCENTAGE, state

@@ -148,7 +148,7 @@ def look(
     ('unknown', 0.12)
     >>> then = look([Stratum(1000, 50, 50, 1000, 90, 90)], rule, first.state)
     >>> then.finding.value, round(then.relative.low, 2), round(then.relative.estimate, 2)
-    ('harm', 0.29, 0.8)
+    ('harm', 0.28, 0.8)
     """
     if rule.tolerance_scale is Scale.RELATIVE and rule.share_kind is not None:
         return _share_look(strata, rule, rule.share_kind, state or {}, deadline)

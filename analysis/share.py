@@ -280,7 +280,7 @@ def _arm_dispersion(variance: Floats, seen: Floats, expected: Floats, pooled: Fl
 
 
 POSSIBLE = 2.0  # standard errors above the dispersion seen, of what it may be all the same
-FOLLOWED_DOWN = 1 / 3  # of what a count's dispersion loses when fewer events are expected
+FOLLOWED_DOWN = 0.4  # of what a count's dispersion loses when fewer events are expected
 
 
 def _count_dispersion(
@@ -290,8 +290,8 @@ def _count_dispersion(
 
     It does not for a Poisson count, and grows by (phi - 1) / phi for a negative binomial. It is
     raised by twice the last, at most one for one, at the highest dispersion that the units still
-    allow: where they are few, a heavy tail may only not have been met. It is lowered by a third
-    of it. Both factors are what the simulated level asks for.
+    allow: where they are few, a heavy tail may only not have been met. It is lowered by two
+    fifths of that. Both factors are what the simulated level asks for.
     """
     own = divide(variance, seen)
     growth = np.clip(divide(expected, seen), 0.5, 2.0) - 1

@@ -29,9 +29,8 @@ class Pace(StrEnum):
     """How the alpha of a plan is laid out over the information up to its deadline.
 
     All of it is spent either way, so the level is the same; what differs is when. Sooner spends
-    it on the looks at which harm is usually found, and keeps a tenth for the deadline where the
-    recipe keeps about a quarter: `tests.benchmarks.operating_characteristics` has both on the
-    same paths.
+    more of it on the looks at which harm is usually found, and keeps less for the deadline:
+    `tests.benchmarks.operating_characteristics` has both on the same paths.
     """
 
     RECIPE = "recipe"  # the stop-loss recipe's, to the letter
@@ -168,20 +167,20 @@ def _as_the_recipe(grown: float, planned: float) -> float:
     return min(0.95, 0.8 * (1 + 3 * log(grown)) / (1 + 3 * length))
 
 
-BY_PLAN, BEND = 0.87, 0.85
+BY_PLAN, BEND, BEYOND = 0.8, 0.85, 2.0
 
 
 def _sooner(grown: float, planned: float) -> float:
     """Up to `BY_PLAN` at the planned information, nearly in proportion to its logarithm, from
-    about as much at the first look as the recipe; beyond the plan as steeply towards all of it.
+    about as much at the first look as the recipe. Beyond the plan, which may be wrong by three,
+    it goes on towards all of it, and slowly enough to leave something for thrice the plan.
     """
     longest = max(1.5, planned)
     start = BY_PLAN / (1 + 3 * log(2 * longest))
     way = log(grown) / log(longest)
     if way <= 1:
         return start + (BY_PLAN - start) * float(way**BEND)
-    slope = BEND * (BY_PLAN - start) / (1 - BY_PLAN)
-    return 1 - (1 - BY_PLAN) * exp(-slope * (way - 1))
+    return 1 - (1 - BY_PLAN) * exp(-BEYOND * (way - 1))
 
 
 _LAID_OUT = {Pace.RECIPE: _as_the_recipe, Pace.SOONER: _sooner}

@@ -54,8 +54,11 @@ def sentence(reach: Reach) -> str:
     >>> sentence(Reach("sdk-a", 47, datetime(2026, 5, 14, tzinfo=UTC), 214, 212, 1.3))
     'Version 47 reached 212 of 214 clients in 1.3 s.'
     """
+    clients = f"{reach.n_known} client{'' if reach.n_known == 1 else 's'}"
+    if not reach.n_reached:
+        return f"Version {reach.version} is not known to have reached any of {clients} yet."
     took = "" if reach.seconds is None else f" in {reach.seconds:.1f} s"
-    return f"Version {reach.version} reached {reach.n_reached} of {reach.n_known} clients{took}."
+    return f"Version {reach.version} reached {reach.n_reached} of {clients}{took}."
 
 
 @dataclass(slots=True)

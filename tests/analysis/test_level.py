@@ -51,6 +51,7 @@ def test_false_stops_and_limits_hold_their_level(name):
     assert misses[1].safe <= allowed(0.052)
     for miss in misses:
         assert max(miss.low, miss.high) <= allowed(0.07)
+        assert max(miss.low_at_end, miss.high_at_end) <= allowed(0.05)
         assert max(miss.budget_low, miss.budget_high) <= allowed(0.065)
     assert rival.stopped > 0.15, "the same paths must be able to show a broken rule"
 

@@ -66,6 +66,8 @@ class Misses:
     safe: float | None  # called safe at the tolerance, or beyond it
     budget_low: float
     budget_high: float
+    low_at_end: float  # the same at one look only: where it is stopped, or at the last
+    high_at_end: float
 
 
 class Own(NamedTuple):
@@ -217,15 +219,21 @@ def _misses(
         groups=groups,
     )
     budget_low, budget_high = _budget_misses(situation, own, planned, groups)
+    low, high = own.true_harm > bound, -own.true_safe > safe_bound
+    passed = own.harm > bound
+    end = np.where(passed.any(0), passed.argmax(0), len(passed) - 1)
+    each = np.arange(len(end))
     return Misses(
         situation=situation.name,
         multiple=multiple,
         alpha=situation.alpha,
-        low=_ever(own.true_harm > bound),
-        high=_ever(-own.true_safe > safe_bound),
+        low=_ever(low),
+        high=_ever(high),
         safe=_ever(-own.safe > safe_bound) if multiple >= 1 else None,
         budget_low=budget_low,
         budget_high=budget_high,
+        low_at_end=float(low[end, each].mean()),
+        high_at_end=float(high[end, each].mean()),
     )
 
 
@@ -275,7 +283,7 @@ def show(rows: Sequence[Row], misses: Sequence[Misses]) -> None:
         print(_line(rule, {row.multiple: row for row in rows if row.rule == rule}))
     print("  limits ever wrong, at 0x 1x 2x 4x: " + "; ".join(
         f"{name} " + " ".join(f"{getattr(miss, name):.3f}" for miss in misses)
-        for name in ("low", "high", "budget_low", "budget_high")
+        for name in ("low", "high", "low_at_end", "high_at_end", "budget_low", "budget_high")
     ) + f"; safe at the limit {misses[1].safe:.3f}")  # fmt: skip
 
 
