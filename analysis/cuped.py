@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy.special import fdtrc
 
 from analysis import mean
+from analysis.arguments import is_sound
 from analysis.effect import Effect, Scale, Undecided
 from analysis.inputs import (
     BROKEN,
@@ -157,13 +158,19 @@ def balance_p_value(control: Moments | PairSummary, treatment: Moments | PairSum
     Hotelling's test of all covariates at once, 1.0 where none has any spread. Needs more units than
     covariates plus two.
     Source: Hotelling (1931), Annals of Mathematical Statistics 2:360.
-    control, treatment: sums as in `difference`.
+    control, treatment: sums as in `difference`. Raises ValueError for sums that no values have, or
+    for fewer units.
 
     >>> pair = PairSummary.of([1, 2, 3, 5], [0, 1, 2, 4])
     >>> balance_p_value(pair, pair)
     1.0
     """
     first, second = _moments(control), _moments(treatment)
+    for name, arm in (("control", first), ("treatment", second)):
+        if not _is_clean(arm) or arm.n < 1:
+            raise ValueError(f"{name}: no values have such sums")
+    if first.n + second.n < first.totals.size + 2:
+        raise ValueError("control, treatment: fewer units than covariates plus three")
     pooled, kept = _pooled(first, second)
     k = len(kept)
     if k == 0:
@@ -192,7 +199,8 @@ def _fit(control: Moments, treatment: Moments) -> _Fit:
     if kept:
         square, product = pooled[np.ix_(kept, kept)], pooled[kept, 0]
         theta[[i - 1 for i in kept]] = np.linalg.solve(square, product)
-    average = (control.totals[1:] + treatment.totals[1:]) / (control.n + treatment.n)
+    both = control + treatment
+    average = both.means[1:]
     direction = np.concatenate([[1.0], -theta])
     arms = control, treatment
     means = [float(arm.means[0] - theta @ (arm.means[1:] - average)) for arm in arms]
@@ -240,9 +248,7 @@ def _ready(
         raise ValueError("control and treatment: different numbers of covariates")
     if not before_exposure:
         return AFFECTED
-    if not all(
-        np.isfinite(a.totals).all() and np.isfinite(a.products).all() for a in (first, second)
-    ):
+    if not (_is_clean(first) and _is_clean(second)):
         return BROKEN
     least = first.totals.size + 2
     for name, arm in (("control", first), ("treatment", second)):
@@ -251,6 +257,12 @@ def _ready(
     if balance_p_value(first, second) < SUSPICIOUS:
         return UNBALANCED
     return first, second
+
+
+def _is_clean(arm: Moments) -> bool:
+    """Whether values could have these sums: none missing, none endless, no square below zero."""
+    sums = np.concatenate([arm.totals, arm.products.ravel()])
+    return bool(is_sound(*sums.tolist()) and (np.diag(arm.products) >= 0).all())
 
 
 def _moments(arm: Moments | PairSummary) -> Moments:

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from analysis.arguments import is_sound
 from analysis.stoploss import tolerated_ratio
 
 TILTS = tuple(np.geomspace(0.03, 3.0, 24).tolist())  # |ln| of the share's odds that are bet on
@@ -56,8 +57,8 @@ class EventShare:
         time that units spent in treatment may stand for it); in (0, 1).
         Raises ValueError for events below 0 or a share beyond (0, 1).
         """
-        if min(events0, events1) < 0:
-            raise ValueError(f"events0 and events1 must not be negative: {events0}, {events1}")
+        if min(events0, events1) < 0 or not is_sound(events0, events1):
+            raise ValueError(f"events0 and events1 must be 0 or more: {events0}, {events1}")
         if not 0 < share < 1:
             raise ValueError(f"share must lie strictly between 0 and 1, not {share}")
         c = tolerated_ratio(self.sign, self.tolerance)

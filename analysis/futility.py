@@ -15,7 +15,10 @@ from math import isfinite, sqrt
 
 from scipy.special import ndtr
 
+from analysis.arguments import finite
 from analysis.effect import Undecided
+
+_SMALLEST = 1e-60  # of an error; its square still has an inverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,7 @@ def conditional_power(
     0.0028
     """
     _check(estimate, error, fraction, critical)
-    if not isfinite(truth):
-        raise ValueError(f"truth must be finite, not {truth}")
+    finite("truth", truth)
     if fraction == 1:
         return float(estimate / error > critical)
     drift = truth / error / sqrt(fraction)  # of the B-value over the whole plan
@@ -79,7 +81,8 @@ def predictive_power(
     0.2926
     """
     _check(estimate, error, fraction, critical)
-    if prior_deviation is not None and not (isfinite(prior_deviation) and prior_deviation > 0):
+    finite("prior_mean", prior_mean)
+    if prior_deviation is not None and finite("prior_deviation", prior_deviation) < _SMALLEST:
         raise ValueError(f"prior_deviation must be above 0, not {prior_deviation}")
     if fraction == 1:
         return float(estimate / error > critical)
@@ -149,9 +152,8 @@ def _reason(is_futile: bool, hoped: float, predicted: float) -> str:
 
 def _check(estimate: float, error: float, fraction: float, critical: float) -> None:
     for name, value in (("estimate", estimate), ("critical", critical)):
-        if not isfinite(value):
-            raise ValueError(f"{name} must be finite, not {value}")
-    if not (isfinite(error) and error > 0):
+        finite(name, value)
+    if finite("error", error) < _SMALLEST:
         raise ValueError(f"error must be finite and above 0, not {error}")
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction must be in (0, 1], not {fraction}")

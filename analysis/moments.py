@@ -56,17 +56,19 @@ class Moments:
     @property
     def means(self) -> Floats:
         """Means, shape (k,). Needs a unit."""
-        return self.totals / self.n
+        return np.asarray(self.totals / self.n, dtype=float)
 
     @property
     def centred(self) -> Floats:
         """Sums of products of deviations from the means, shape (k, k). Needs a unit."""
-        scales = np.sqrt(np.outer(np.diag(self.products), np.diag(self.products)))
+        totals = self.totals.tolist()  # whole numbers stay whole, however large
+        roots = np.sqrt(np.diag(self.products).astype(float))
+        scales = np.outer(roots, roots)
         centred = [
             [
-                centred_product(self.n, a, b, float(product), float(scale))
-                for b, product, scale in zip(self.totals, products, scales_, strict=True)
+                centred_product(self.n, a, b, product, float(scale))
+                for b, product, scale in zip(totals, products, scales_, strict=True)
             ]
-            for a, products, scales_ in zip(self.totals, self.products, scales, strict=True)
+            for a, products, scales_ in zip(totals, self.products.tolist(), scales, strict=True)
         ]
         return np.array(centred)

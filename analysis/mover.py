@@ -57,4 +57,6 @@ def _upper(product: float, control: Limits, treatment: Limits) -> float:
     """The larger root, which a control above zero always has."""
     lead = control.low * (2 * control.estimate - control.low)
     rest = treatment.high * (2 * treatment.estimate - treatment.high)
+    if lead <= 0:  # so near zero that its square is none
+        return inf
     return (product + sqrt(max(product * product - rest * lead, 0.0))) / lead

@@ -6,9 +6,7 @@ that what lies between the strata no longer blurs the effect.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import fsum, sqrt
-
-import numpy as np
+from math import fsum, isfinite, sqrt
 
 from analysis import mean
 from analysis.cuped import Adjusted
@@ -127,13 +125,13 @@ def _weighted(
         for arm, held in zip(parts, arms, strict=True)
         for part, s in zip(arm, held, strict=True)
     )
-    plain = [sum(arm, Summary()) for arm in arms]
+    plain = fsum((whole := sum(arm, Summary())).variance / whole.n for arm in arms)
     return _Weighted(
         means=(means[0], means[1]),
         variances=(fsum(parts[0]), fsum(parts[1])),
         degrees=1 / weight,
         units=units,
-        gain=1 - variance / sum(arm.variance / arm.n for arm in plain),
+        gain=1 - variance / plain if plain else 0.0,
     )
 
 
@@ -145,7 +143,7 @@ def _strata(
         (control.get(name, Summary()), treatment.get(name, Summary()))
         for name in sorted(control.keys() | treatment.keys())
     ]
-    if not all(np.isfinite([arm.total, arm.squares]).all() for pair in pairs for arm in pair):
+    if not all(isfinite(arm.total) and isfinite(arm.squares) for pair in pairs for arm in pair):
         return BROKEN
     for name, arm in zip(("control", "treatment"), zip(*pairs, strict=True), strict=False):
         if (n := sum(stratum.n for stratum in arm)) < 2:

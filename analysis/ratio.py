@@ -9,8 +9,10 @@ Sources: beside each method; Fieller (1954), JRSS B 16:175. level: two-sided, in
 from fractions import Fraction
 from math import sqrt
 
+from analysis.arguments import is_sound
 from analysis.effect import Effect, Scale, Undecided
 from analysis.inputs import (
+    BROKEN,
     CONSTANT,
     NO_BASELINE,
     check_level,
@@ -30,6 +32,7 @@ NO_DENOMINATOR = Undecided(
 )
 INDEPENDENT = "units are independent of each other; events of one unit need not be"
 NEAR_NORMAL = "enough units for both sums to be near normal"
+_SMALLEST = 1e-60  # of a denominator: its square still has an inverse
 NEAR_ZERO = 0.05  # Fieller's g above which the delta method is off: Finney (1978)
 
 
@@ -189,7 +192,13 @@ def _g(arm: PairSummary, level: float) -> float:
 def _refused(control: PairSummary, treatment: PairSummary) -> Undecided | None:
     if (refused := unusable_pairs(control, treatment)) is not None:
         return refused
-    if control.y_total <= 0 or treatment.y_total <= 0:
+    for arm in (control, treatment):
+        if (
+            not is_sound(arm.x_total, arm.y_total, arm.xx, arm.yy, arm.xy)
+            or min(arm.xx, arm.yy) < 0
+        ):
+            return BROKEN
+    if min(control.y_total, treatment.y_total) < _SMALLEST:
         return NO_DENOMINATOR
     if ratio_variance(control) + ratio_variance(treatment) == 0:
         return CONSTANT

@@ -14,7 +14,7 @@ def near_linear_root(
     *,
     low: float = -inf,
     high: float = inf,
-    precision: float = 1e-8,
+    precision: float = 1e-6,
 ) -> float:
     """Where a rising curve crosses zero, by secants kept inside what is known of the root.
 
@@ -31,12 +31,15 @@ def near_linear_root(
     at, pace = min(max(guess, low), high), run
     value = curve(at)
     ends = {low, high}  # of the domain, not yet tried
-    while value != 0 and high - low > precision * run:
+    near, stride = precision * run, 4 * run  # not further than that on the word of a slope
+    while value != 0 and high - low > near:
         if at == (high if value < 0 else low):
             return at  # the curve does not cross before the end of its domain
         low, high = (at, high) if value < 0 else (low, at)
-        stride = 4 * run  # not further than that on the word of a slope
-        following = at - max(min(value * pace, stride), -stride)
+        step = value * pace
+        if not -stride < step < stride:
+            step = stride if step > 0 else -stride
+        following = at - step
         if not low < following < high:
             end = high if value < 0 else low
             following = end if end in ends else (low + high) / 2
@@ -44,7 +47,7 @@ def near_linear_root(
         following_value = curve(following)
         moved, rose = following - at, following_value - value
         at, value = following, following_value
-        if abs(moved) <= precision * run and isfinite(value):
+        if -near <= moved <= near and isfinite(value):
             return at
-        pace = moved / rose if isfinite(rose) and rose * moved > 0 else run
+        pace = moved / rose if 0 < rose * moved < inf else run
     return at

@@ -115,17 +115,18 @@ def restricted_difference(x0: int, n0: int, x1: int, n1: int, delta: float) -> f
     >>> round(restricted_difference(40, 100, 60, 100, 0.2), 9)
     0.4
     """
-    low, high = max(0.0, -delta), min(1.0, 1.0 - delta)
-    p0 = min(max(_cubic_root(x0, n0, x1, n1, delta), low), high)
+    low, high = (0.0, 1.0 - delta) if delta > 0 else (-delta, 1.0)
+    p0 = _cubic_root(x0, n0, x1, n1, delta)
+    p0 = low if p0 < low else high if p0 > high else p0
     # The closed form loses digits where proportions are tiny: polish it there by Newton's steps.
-    for _ in range(2 if min(p0, p0 + delta) < POLISHED else 0):
+    for _ in range(2 if p0 < POLISHED or p0 + delta < POLISHED else 0):
         if not low < p0 < high:
             break
         p1 = p0 + delta
         slope = x0 / p0 - (n0 - x0) / (1 - p0) + x1 / p1 - (n1 - x1) / (1 - p1)
         bend = x0 / p0**2 + (n0 - x0) / (1 - p0) ** 2 + x1 / p1**2 + (n1 - x1) / (1 - p1) ** 2
         p0 += slope / bend
-    return min(max(p0, low), high)
+    return low if p0 < low else high if p0 > high else p0
 
 
 def _cubic_root(x0: int, n0: int, x1: int, n1: int, delta: float) -> float:
@@ -137,9 +138,10 @@ def _cubic_root(x0: int, n0: int, x1: int, n1: int, delta: float) -> float:
     d = -e1 * delta * (1 + delta)
     third = b / (3 * a)
     v = third**3 - b * c / (6 * a * a) + d / (2 * a)
-    u = copysign(sqrt(max(third * third - c / (3 * a), 0.0)), v)
+    inside = third * third - c / (3 * a)
+    u = copysign(sqrt(inside), v) if inside > 0 else 0.0
     cosine = v / u**3 if u else 0.0
-    angle = (pi + acos(min(max(cosine, -1.0), 1.0))) / 3
+    angle = (pi + acos(-1.0 if cosine < -1 else 1.0 if cosine > 1 else cosine)) / 3
     return 2 * u * cos(angle) - third - delta
 
 

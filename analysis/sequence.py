@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import exp, log, log1p, sqrt
 
 from analysis.effect import Effect, Scale, Undecided, Validity
-from analysis.inputs import too_few, z_quantile
+from analysis.inputs import UNBOUNDED, too_few, z_quantile
 
 LEAST_UNITS = 100
 ASSUMPTION = "many units, near normal: asymptotic; not for rare events or money with a long tail"
@@ -24,7 +24,7 @@ def always_valid(effect: Effect | Undecided, *, planned: int) -> Effect | Undeci
     effect: of any kind, valid for one look; its interval's sides are widened, on the logarithm where
         it is relative. planned: units of both arms together at which the sequence is to be
         tightest; fixed before the first look.
-    Undecided stays so, and is the answer below 100 units in an arm.
+    Undecided stays so, and is the answer below 100 units in an arm, or for limits without end.
     Raises ValueError if planned is below 1 or the effect is valid at every look already.
 
     >>> from analysis.mean import difference
@@ -46,7 +46,10 @@ def always_valid(effect: Effect | Undecided, *, planned: int) -> Effect | Undeci
     alpha = 1 - effect.level
     mixed = (effect.n_control + effect.n_treatment) / planned * tightest(alpha)
     wider = half_width(alpha, mixed) / z_quantile(effect.level)
-    low, high = _widened(effect, wider)
+    try:
+        low, high = _widened(effect, wider)
+    except OverflowError:  # a ratio that no float holds
+        return UNBOUNDED
     return replace(
         effect,
         low=min(low, effect.estimate),
@@ -62,8 +65,8 @@ def error_behind(effect: Effect, *, planned: int) -> float:
     """The standard error from which `always_valid` made this interval, 0 or more.
 
     effect: as `always_valid` gave it; relative ones answer on the logarithm. planned: the same.
-    Raises ValueError if planned is below 1, the effect is valid for one look only, or a relative
-    interval reaches -100 %: nothing of its width is left there.
+    Raises ValueError if planned is below 1, the effect is valid for one look only or counted
+    nobody, or a relative interval reaches -100 %: nothing of its width is left there.
 
     >>> from analysis.mean import difference
     >>> from analysis.summary import Summary
@@ -80,6 +83,8 @@ def error_behind(effect: Effect, *, planned: int) -> float:
         if low <= -1:
             raise ValueError("effect: a relative interval that reaches -100 % has no error")
         low, high = log1p(low), log1p(high)
+    if effect.n_control + effect.n_treatment < 1:
+        raise ValueError("effect: nobody was counted")
     alpha = 1 - effect.level
     mixed = (effect.n_control + effect.n_treatment) / planned * tightest(alpha)
     return (high - low) / (2 * half_width(alpha, mixed))

@@ -22,6 +22,7 @@ import numpy as np
 from analysis.recursion import Grid, step
 
 PRIMARY = 0.9  # of alpha, spent by the deadline; the rest is the reserve's
+SMALLEST = 1e-300  # of information beside what is planned
 GROWTH = 1e-4  # information must grow by this share before a look counts
 
 
@@ -222,5 +223,5 @@ def reserve_bound(alpha: float, information: float, tuned_at: float) -> float:
     3.6139
     """
     rho = -2 * log(2 * alpha) + log(1 - 2 * log(2 * alpha))
-    x = information * rho / tuned_at
+    x = max(information * rho / tuned_at, SMALLEST)
     return sqrt(2 * (1 + 1 / x) * log1p(sqrt(x + 1) / (2 * alpha)))

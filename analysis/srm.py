@@ -19,6 +19,9 @@ TOO_FEW = Undecided(
 )
 NO_UNITS = Undecided("no units have been exposed yet", needs="a first exposure")
 
+LARGEST_CONCENTRATION = 1e12  # beyond it the evidence is lost among the digits of its terms
+SMALLEST_PRIOR = 1e-300
+
 
 def srm_p_value(counts: Sequence[int], shares: Sequence[float]) -> float | Undecided:
     """Chance of a split at least this uneven if assignment works as configured; for one look.
@@ -73,8 +76,8 @@ def log_evidence(
     0.0
     """
     check_split(counts, shares)
-    if not 0 < concentration < float("inf"):
-        raise ValueError(f"concentration must be above 0, not {concentration}")
+    if not 0 < concentration <= LARGEST_CONCENTRATION:
+        raise ValueError(f"concentration must be above 0 and at most 1e12, not {concentration}")
     return mixture_evidence(counts, shares, concentration)
 
 
@@ -88,7 +91,7 @@ def mixture_evidence(
     >>> mixture_evidence([0.0, 0.0], [0.5, 0.5], 10.0)
     0.0
     """
-    prior = [concentration * share for share in shares]
+    prior = [max(concentration * share, SMALLEST_PRIOR) for share in shares]
     terms = [
         float(gammaln(a + x) - gammaln(a)) - x * log(share)
         for a, x, share in zip(prior, counts, shares, strict=True)

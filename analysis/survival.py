@@ -17,8 +17,17 @@ import numpy.typing as npt
 from scipy.special import chdtrc, ndtr
 
 from analysis.effect import Effect, Scale, Undecided
-from analysis.inputs import NO_BASELINE, check_level, fixed_effect, too_few, z_quantile
+from analysis.inputs import (
+    NO_BASELINE,
+    UNBOUNDED,
+    check_level,
+    fixed_effect,
+    too_few,
+    z_quantile,
+)
 from analysis.rows import Times
+
+_WIDEST = 300.0  # of a logarithm's half width: beyond it a ratio has no limits that a float holds
 
 Floats = npt.NDArray[np.float64]
 
@@ -185,8 +194,10 @@ def restricted_mean_ratio(
     (first, second), (v0, v1) = found
     if first <= 0 or second <= 0:
         return NO_BASELINE
-    error = sqrt(v0 / first**2 + v1 / second**2)
+    error = sqrt(v0 / first / first + v1 / second / second)
     half, ratio = z_quantile(level) * error, second / first
+    if not error * ratio > 0 or half > _WIDEST:
+        return UNBOUNDED
     return fixed_effect(
         ratio - 1,
         ratio * exp(-half) - 1,
