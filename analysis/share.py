@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 WIDEST = 9.2  # |log ratio| at which the search for the root ends: a factor of 10,000
 SMALL_TILT = 0.02  # below it the root's square is summed as a series, which keeps its digits
 QUARTER = 0.25  # of an event, moved against the verdict that is sought
+FARTHEST = 1e150  # of a t statistic; its square must still be a number
 EXTREME = 1e-15  # the smallest share of one arm: its logarithm must stay a number
 NEARLY_ONE = 0.999  # no proportion may reach 1, or its variance would vanish
 
@@ -318,4 +319,5 @@ def as_normal(t: Floats, degrees: Floats) -> Floats:
     1.79
     """
     factor = (8 * degrees + 1) / (8 * degrees + 3)
+    t = np.clip(t, -FARTHEST, FARTHEST)
     return np.sign(t) * factor * np.sqrt(degrees * np.log1p(divide(t * t, degrees)))

@@ -14,7 +14,7 @@ recipe; the quasi-likelihood is McCullagh & Nelder's (1989), Generalized Linear 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import inf, isfinite
 from numbers import Integral
@@ -32,7 +32,8 @@ LEAST_EFFECTIVE = 20.0  # events of variance-to-mean one, over both arms
 LEAST_PER_ARM = {Kind.PROPORTION: 5.0, Kind.COUNT: 10.0, Kind.OTHER: 10.0}
 LEAST_NON_EVENTS = 5.0
 LEAST_CLUSTERS = 10
-LARGEST = 1e150  # of a sum; its square must still be a number
+LARGEST = 1e100  # of a sum; the third power must still be a number
+SMALLEST = 1e-100  # of a sum; below it nothing was summed
 SQUARES_SLACK = 1e-9  # rounding that sums of floats are forgiven, as a share of the squares
 
 
@@ -142,7 +143,17 @@ def usable_strata(strata: Sequence[Stratum], kind: Kind | None) -> list[Stratum]
     """
     for stratum in strata:
         _check(stratum, kind)
-    return [stratum for stratum in strata if stratum.n0 > 0 and stratum.n1 > 0]
+    return [_cleared(stratum) for stratum in strata if stratum.n0 > 0 and stratum.n1 > 0]
+
+
+def _cleared(stratum: Stratum) -> Stratum:
+    """The same with sums so small that they cannot be computed with counted as nothing."""
+    small = {
+        name: 0.0
+        for name in ("s0", "q0", "s1", "q1", "nv0", "nv1")
+        if (value := getattr(stratum, name)) and abs(value) < SMALLEST
+    }
+    return replace(stratum, **small) if small else stratum
 
 
 def _check(stratum: Stratum, kind: Kind | None) -> None:
