@@ -178,10 +178,10 @@ def test_a_change_is_reviewed_saved_counted_and_put_back(browser: Browser, servi
     for _ in range(60):
         page.goto(f"{service.url}/flags/promise")
         told = page.get_by_role("row").filter(has_text="till").inner_text()
-        if "reached 1 of 1 clients" in told:
+        if "reached 1 of 1 client " in told:
             break
         page.wait_for_timeout(500)
-    assert "reached 1 of 1 clients" in told
+    assert "reached 1 of 1 client " in told
 
     page.get_by_role("link", name="History", exact=True).click()
     page.get_by_role("link", name="Restore 1…").click()
