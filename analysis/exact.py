@@ -83,6 +83,7 @@ def too_varied(strata: Sequence[Stratum]) -> Undecided | None:
     """Why counts are no Poisson counts: a variance over the mean that is surely above 1.
 
     None where they may be, and without any event.
+    strata: sums of both arms, per stretch of constant allocation. Returns an Undecided, or None.
 
     >>> too_varied([Stratum(500, 150, 495, 500, 150, 495)]).needs
     'the share test'

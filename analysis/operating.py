@@ -195,6 +195,8 @@ def simulate_exact(
 ) -> tuple[Floats, NDArray[np.int64]]:
     """The e-process's logarithm at each look, (looks, replications); customers in treatment.
 
+    rng: where chance comes from.
+
     >>> from analysis.populations import proportion
     >>> plan = Plan(proportion(0.1), 1, 0.2, (Stage(10, 200),), exact=True)
     >>> evidence, exposed = simulate_exact(plan, proportion(0.2), 3, np.random.default_rng(0))
@@ -294,6 +296,7 @@ def bounds(
     groups: how many boundaries are computed. Replications whose verdicts begin at about the
     same look share one, spent on their mean information; a test holds it against the boundary
     that each would have had by itself.
+    pace: how the spending is paced.
 
     >>> ready = np.ones((2, 1), dtype=bool)
     >>> bounds(np.array([[10.0], [14.0]]), ready, alpha=0.05, planned=60)[0].round(4)
