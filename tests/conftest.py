@@ -16,12 +16,17 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 
 from rollouts import schema
 from rollouts.app import create_app, make_runtime
 from rollouts.config import Settings
 from rollouts.db import Database
 from rollouts.runtime import Runtime
+
+# A busy machine is not a wrong result: no time limit for an example, nor for making one.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 ADMIN_KEY = "test-administrator-key-of-40-characters-"
