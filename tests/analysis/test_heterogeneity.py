@@ -32,7 +32,7 @@ def test_a_segment_that_stands_out_is_named():
 
     assert found.differs
     assert [segment.name for segment in found.segments if segment.differs] == ["s9"]
-    assert found.reading.endswith("s9 stand out")
+    assert found.reading.endswith("s9 stands out")
 
 
 def test_no_segment_is_named_while_the_dimension_shows_nothing():
