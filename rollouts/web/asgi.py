@@ -48,6 +48,7 @@ STREAMS: Final = "/sub/"
 OFREP_STREAMS: Final = "/ofrep/v1/stream/"
 
 PREPARE_SECONDS: Final = 2.0
+REPEAT_SECONDS: Final = (0.5, 2.0, 5.0)  # after a signal, should it have been lost
 SWITCH_SECONDS: Final = 0.001  # a thread that renders a page gives way to the loop so soon
 GARBAGE: Final = (20_000, 20, 50)  # a look through thousands of streams holds up all of them
 
@@ -77,6 +78,7 @@ class Edge:
         self._streams: Streams | None = None
         self._stopping = threading.Event()
         self._signals: dict[signal.Signals, Any] = {}  # handlers to put back
+        self._is_told = False  # to stop
         names = parts.settings.trusted_hosts.split(",")
         self._hosts = frozenset(name.strip() for name in names if name.strip())
 
@@ -181,15 +183,32 @@ class Edge:
         The server has its own handler in the event loop, which goes on being called.
         """
         before = signal.getsignal(name)
+        loop = asyncio.get_running_loop()
 
         def drain(number: int, frame: FrameType | None) -> None:
             self._parts.delivery.drain()
             if callable(before):
                 before(number, frame)
+            if not self._is_told:
+                self._is_told = True
+                loop.call_soon_threadsafe(self._repeat, loop, number)
 
         with suppress(ValueError):  # not the main thread: whoever runs us there stops us
             signal.signal(name, drain)
             self._signals[name] = before
+
+    def _repeat(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        """Give the signal again for a while, unless the server stops.
+
+        Loops hear of signals through a pipe. It is full while thousands of clients leave, and then
+        the server's handler is never called.
+        """
+        for seconds in REPEAT_SECONDS:
+            loop.call_later(seconds, self._give, number)
+
+    def _give(self, number: int) -> None:
+        if self._signals:
+            signal.raise_signal(number)
 
     def _leave_signals(self) -> None:
         for name, before in self._signals.items():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +20,7 @@ from rollouts.flags import service
 from rollouts.flags.model import Mode
 from rollouts.ingest.otlp import Signal
 from rollouts.runtime import Runtime
-from rollouts.web import asgi_parts, asgi_streams
+from rollouts.web import asgi, asgi_parts, asgi_streams
 from rollouts.web.asgi import Edge
 from tests.conftest import ADMIN_KEY
 from tests.rollouts.flags.makers import EDITOR, ENVIRONMENT, make_connection, make_flag
@@ -626,6 +628,26 @@ def test_streams_end_when_the_process_stops(parts: Runtime, edge: Edge, key: str
             for line in lines:
                 await asyncio.wait_for(line.task, 10)
                 assert await line.next_body() == b""
+
+    run(story)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python says so
+def test_a_signal_that_the_loop_misses_is_given_again(edge: Edge, monkeypatch: pytest.MonkeyPatch):
+    """Its pipe is full where thousands leave at once: the server must hear of the stop all the same."""
+    monkeypatch.setattr(asgi, "REPEAT_SECONDS", (0.05,))
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        heard = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, heard.set)
+        async with living(edge):
+            with suppress(BlockingIOError):
+                while True:
+                    loop._csock.send(b"\0")  # type: ignore[attr-defined]
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.wait_for(heard.wait(), 10)
+        loop.remove_signal_handler(signal.SIGTERM)
 
     run(story)
 
