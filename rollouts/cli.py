@@ -21,6 +21,7 @@ from rollouts.console import err, out
 from rollouts.errors import RolloutsError
 from rollouts.flags.code_commands import code_refs
 from rollouts.flags.commands import flags
+from rollouts.metrics.commands import metrics
 from rollouts.reports.one_off.commands import analyze
 from rollouts.results.commands import forecast
 from rollouts.results.past_commands import impact
@@ -31,7 +32,7 @@ click.rich_click.COMMAND_GROUPS = {
     "rollouts": [
         {"name": "See it", "commands": ["demo", "analyze", "forecast", "impact"]},
         {"name": "Run it", "commands": ["up", "serve", "worker", "migrate"]},
-        {"name": "Flags", "commands": ["flags", "code-refs"]},
+        {"name": "Flags and metrics", "commands": ["flags", "code-refs", "metrics"]},
         {"name": "Look after it", "commands": ["doctor", "settings", "verify"]},
         {"name": "Who may come in", "commands": ["link", "users", "keys"]},
     ]
@@ -52,7 +53,7 @@ def cli(context: click.Context) -> None:
     context.obj = running_parts
 
 
-for group in (analyze, flags, code_refs, forecast, impact, users, keys):
+for group in (analyze, flags, code_refs, metrics, forecast, impact, users, keys):
     cli.add_command(group)
 
 

@@ -23,9 +23,9 @@ from rollouts.flags.revisions import show_difference
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is changed in one flag, saved group or environment."""
+    """What is changed in one flag, saved group, environment or metric."""
 
-    kind: Literal["flag", "saved group", "environment"]
+    kind: Literal["flag", "saved group", "environment", "metric"]
     key: str
     is_new: bool
     differences: tuple[Difference, ...]

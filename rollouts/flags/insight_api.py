@@ -12,6 +12,7 @@ from rollouts.accounts.model import Role
 from rollouts.flags.blueprint import FLAGS, bp
 from rollouts.flags.bodies import Body, KeyPath, answer
 from rollouts.flags.changes import list_flags
+from rollouts.flags.model import Flag
 from rollouts.flags.reached import list_arrivals
 from rollouts.flags.reference_store import CodeReferenceRow, CodeScanRow
 from rollouts.flags.simulating import simulate, simulate_many
@@ -30,8 +31,8 @@ class SimulateBody(Body):
     attributes: dict[str, JsonValue] = Field(description="The user as an SDK would describe them.")
 
 
-class StaleQuery(Body):
-    """How long is long."""
+class StaleQuery(PageQuery):
+    """How long is long, and how much of the list."""
 
     days: int = Field(30, ge=1, le=3650, description="Days without edits or clients.")
 
@@ -80,8 +81,13 @@ def list_stale_flags(query: StaleQuery) -> Response:
     Flags with the tag `permanent` are left out.
     """
     with reading() as session:
-        found = list_stale(session, days=query.days, now=now())
-        return answer({"items": [_show_stale(item) for item in found]})
+        found = [
+            item
+            for item in list_stale(session, days=query.days, now=now())
+            if item.flag.key > (query.after or "") and _has(item.flag, query.search)
+        ]
+        found.sort(key=lambda item: item.flag.key)  # as compared, whatever the store's collation
+        return answer(page(found, query, lambda item: item.flag.key, _show_stale))
 
 
 @bp.post("/flags/<key>/code-references", summary="Say where it is used", tags=TAGS)
@@ -116,6 +122,10 @@ def get_flag_propagation(path: KeyPath) -> Response:
     with reading() as session:
         found = list_arrivals(session, path.key)
     return answer({"items": [asdict(item) for item in found]})
+
+
+def _has(flag: Flag, search: str) -> bool:
+    return any(search.casefold() in text.casefold() for text in (flag.key, flag.description))
 
 
 def _show_stale(item: Stale) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Changes to many flags shown before they are made."""
+"""Changes to many flags or metrics shown before they are made."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def carry_out(parts: Runtime, work: Work, *, is_asked: bool) -> None:
     with parts.db.transaction() as session:
         done = work(session, parts.now())
         if _seen(done) != _seen(planned):
-            raise Conflict("Somebody changed these flags meanwhile. Nothing was done: look again.")
+            raise Conflict("Somebody changed some of this meanwhile. Nothing was done: look again.")
     say(f"Changed {_counted(done)}.")
 
 
@@ -70,7 +70,7 @@ def _line(item: Difference) -> str:
 def _counted(changes: Sequence[Change]) -> str:
     counts = [
         (n, kind)
-        for kind in ("flag", "saved group", "environment")
+        for kind in ("flag", "saved group", "environment", "metric")
         if (n := sum(change.kind == kind for change in changes))
     ]
     return " and ".join(f"{n} {kind}{'' if n == 1 else 's'}" for n, kind in counts)

@@ -29,6 +29,7 @@ from rollouts.flags.model import (
 from rollouts.flags.payload import build
 from rollouts.flags.propagation import Reach
 from rollouts.flags.reachable import values_in
+from rollouts.runtime import Runtime
 from tests.rollouts.flags.calling import Caller
 from tests.rollouts.flags.makers import (
     EDITOR,
@@ -270,8 +271,25 @@ def test_stale_flags_over_http(api: Caller):
     """With what to do about each."""
     api.post("/flags", {"key": "f"})
 
-    assert api.get("/stale-flags?days=1") == {"items": []}
+    assert api.get("/stale-flags?days=1") == {"items": [], "next_cursor": None}
     assert api.refused("GET", "/stale-flags?days=0")[0] == 422
+
+
+def test_stale_flags_come_in_pages(api: Caller, parts: Runtime):
+    """Each once, in the order of their keys, and only those that are searched for."""
+    with parts.db.transaction() as session:
+        for n in range(5):
+            make_flag(session, f"old-{n}")
+    first = api.get("/stale-flags?days=1&limit=2")
+    second = api.get(f"/stale-flags?days=1&limit=2&cursor={first['next_cursor']}")
+    last = api.get(f"/stale-flags?days=1&limit=2&cursor={second['next_cursor']}")
+
+    keys = [item["key"] for part in (first, second, last) for item in part["items"]]
+    assert keys == [f"old-{n}" for n in range(5)]
+    assert last["next_cursor"] is None
+    assert [item["key"] for item in api.get("/stale-flags?days=1&search=OLD-3")["items"]] == [
+        "old-3"
+    ]
 
 
 # Where code mentions them
