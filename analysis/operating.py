@@ -300,7 +300,7 @@ def bounds(
 
     >>> ready = np.ones((2, 1), dtype=bool)
     >>> bounds(np.array([[10.0], [14.0]]), ready, alpha=0.05, planned=60)[0].round(4)
-    array([2.6309])
+    array([2.6143])
     """
     looks = len(ready)
     first = np.where(ready.any(0), ready.argmax(0), looks)

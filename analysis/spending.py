@@ -168,7 +168,7 @@ def _as_the_recipe(grown: float, planned: float) -> float:
     return min(0.95, 0.8 * (1 + 3 * log(grown)) / (1 + 3 * length))
 
 
-BY_PLAN, BEND, BEYOND = 0.8, 0.85, 2.0
+BY_PLAN, BEND, BEYOND = 0.84, 0.85, 2.0
 
 
 def _sooner(grown: float, planned: float) -> float:
