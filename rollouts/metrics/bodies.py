@@ -46,7 +46,10 @@ class SelectorBody(BaseModel):
         default_factory=list, max_length=50, description="Empty: any channel."
     )
     value_property: str = Field(
-        "", max_length=200, description="The property that is added up; empty: the event's value."
+        "",
+        max_length=200,
+        description="The property that is added up; empty: the event's value. A number beyond "
+        "10^15 counts as none.",
     )
 
     def to_selector(self) -> Selector:

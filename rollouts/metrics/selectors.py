@@ -9,6 +9,8 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any
 
+LARGEST_VALUE = 1e15  # of one event: more is a mistake, and squares must be able to add up
+
 
 class Operator(StrEnum):
     """How a property is compared."""
@@ -90,7 +92,9 @@ class Selector:
     def number_in(self, value: float | None, properties: Mapping[str, Any]) -> float | None:
         """The same of an outcome's value and properties."""
         held = properties.get(self.value_property) if self.value_property else value
-        return float(held) if held is not None and is_number(held) else None
+        if held is None or not is_number(held) or abs(held) > LARGEST_VALUE:
+            return None
+        return float(held)
 
 
 def is_number(value: object) -> bool:

@@ -58,6 +58,14 @@ def test_a_sum_reads_its_property_and_skips_what_is_no_number():
     assert spend.per_unit(events, START)[0] == 12.5
 
 
+@pytest.mark.parametrize(("value", "total"), [(1e15, 1e15 + 2), (-1e15, 2 - 1e15), (2e15, 2.0)])
+def test_numbers_too_large_to_be_measured_count_as_none(value: float, total: float):
+    """One absurd amount must not make every look at a rollout fail."""
+    net = contacts(numerator=Selector("order"), aggregation=Aggregation.SUM, allow_negative=True)
+
+    assert net.per_unit([outcome("order", value=v) for v in (value, 2.0)], START)[0] == total
+
+
 def test_negative_values_count_only_where_they_may():
     """A refund is a negative sale only for a metric that says so."""
     events = [outcome("order", value=10.0), outcome("order", value=-4.0)]
