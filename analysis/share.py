@@ -260,8 +260,9 @@ def _dispersion(arms: Arms, q: Floats, kind: Kind) -> Dispersion:
     pooled = divide(var0 + var1, total)
     seen = (arms.s0.sum(-1), total - expected1), (arms.s1.sum(-1), expected1)
     if kind is Kind.COUNT:
-        phi0 = _count_dispersion(var0, *seen[0], arms.m0, pooled)
-        phi1 = _count_dispersion(var1, *seen[1], arms.m1, pooled)
+        down = FOLLOWED_DOWN if arms.events.shape[-1] == 1 else FOLLOWED_DOWN / 2
+        phi0 = _count_dispersion(var0, *seen[0], arms.m0, pooled, down)
+        phi1 = _count_dispersion(var1, *seen[1], arms.m1, pooled, down)
         pooled = divide(seen[0][1] * phi0 + seen[1][1] * phi1, total)
     else:
         phi0 = _arm_dispersion(var0, *seen[0], pooled)
@@ -281,24 +282,30 @@ def _arm_dispersion(variance: Floats, seen: Floats, expected: Floats, pooled: Fl
 
 
 POSSIBLE = 2.0  # standard errors above the dispersion seen, of what it may be all the same
-FOLLOWED_DOWN = 0.4  # of what a count's dispersion loses when fewer events are expected
+FOLLOWED_DOWN = 0.5  # of what a count's dispersion loses when fewer events are expected
 
 
 def _count_dispersion(
-    variance: Floats, seen: Floats, expected: Floats, units: Floats, pooled: Floats
+    variance: Floats,
+    seen: Floats,
+    expected: Floats,
+    units: Floats,
+    pooled: Floats,
+    followed_down: float,
 ) -> Floats:
     """The same for counts, whose dispersion is known to depend on their mean.
 
     It does not for a Poisson count, and grows by (phi - 1) / phi for a negative binomial. It is
     raised by twice the last, at most one for one, at the highest dispersion that the units still
-    allow: where they are few, a heavy tail may only not have been met. It is lowered by two
-    fifths of that. Both factors are what the simulated level asks for.
+    allow: where they are few, a heavy tail may only not have been met. It is lowered by half of
+    that, and by a quarter over several strata, whose means may differ. These factors are what
+    the simulated level asks for.
     """
     own = divide(variance, seen)
     growth = np.clip(divide(expected, seen), 0.5, 2.0) - 1
     most = own * (1 + POSSIBLE * np.sqrt(2 / np.maximum(units - 1, 1)))
     up = np.clip(2 * divide(most - 1, most), 0.0, 1.0)
-    down = np.clip(FOLLOWED_DOWN * divide(own - 1, own), 0.0, 1.0)
+    down = np.clip(followed_down * divide(own - 1, own), 0.0, 1.0)
     adapted = own * (1 + growth * np.where(growth > 0, up, down))
     return np.where(seen > 0, adapted, pooled)
 
