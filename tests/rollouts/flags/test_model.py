@@ -192,7 +192,7 @@ def test_every_value_in_a_flag_is_checked():
         ),
         (ForceRule(value=True, schedule=Schedule(NOW, NOW)), "rules.0.schedule.ends_at"),
         (
-            ForceRule(value=True, namespaces=(Namespace("", ((0, 1),)),)),
+            ForceRule(value=True, namespaces=(Namespace("a\0b", ((0, 1),)),)),
             "rules.0.namespaces.0.seed",
         ),
         (ForceRule(value=True, description="a\0b"), "rules.0.description"),

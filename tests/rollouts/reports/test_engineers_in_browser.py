@@ -97,7 +97,7 @@ def signed_in(browser: Browser, live: LiveService, **options: object) -> Browser
     page = context.new_page()
     page.goto(f"{live.url}/link/{token}")
     page.get_by_role("button").first.click()
-    page.close()
+    page.wait_for_url(lambda url: "/link/" not in url)
     return context
 
 

@@ -115,6 +115,7 @@ def test_a_ramp_goes_on_within_its_budget(story: Timeline):
 )
 def test_it_is_refused_where_it_would_not_be_exact(story: Timeline, over: dict, why: str):
     """When the plan is drafted, with the reason, in plans and in the organisation's tolerances."""
+    over = dict(over)
     denominator = over.pop("denominator_event", None)
     more = {"denominator": {"event": denominator}} if denominator else {}
     made = story.client.post(
