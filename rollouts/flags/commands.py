@@ -17,7 +17,7 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from rollouts.accounts.model import OPERATOR
-from rollouts.console import OpenParts, out, say
+from rollouts.console import OpenParts, out, say, write
 from rollouts.errors import Fault, Invalid, Malformed
 from rollouts.flags import as_code, service
 from rollouts.flags.bulk import Change
@@ -171,10 +171,7 @@ def export_flags(parts_of: OpenParts, file: Path | None) -> None:
     """Write every flag and saved group as YAML, to a file or to standard output."""
     with parts_of() as parts, parts.db.reading() as session:
         text = as_code.export(session)
-    if file is None:
-        say(text.rstrip())
-    else:
-        file.write_text(text, encoding="utf-8")
+    write(text, file)
 
 
 @flags.command("diff")

@@ -10,7 +10,7 @@ import rich_click as click
 from rich.table import Table
 
 from rollouts.accounts.model import OPERATOR
-from rollouts.console import OpenParts, out, say
+from rollouts.console import OpenParts, out, say, write
 from rollouts.flags.planning import carry_out
 from rollouts.flags.yaml_text import dumps
 from rollouts.metrics import as_code, service
@@ -63,10 +63,7 @@ def export_metrics(parts_of: OpenParts, file: Path | None) -> None:
     """Write the catalogue as YAML, to a file or to standard output."""
     with parts_of() as parts, parts.db.reading() as session:
         text = as_code.export(session)
-    if file is None:
-        say(text.rstrip())
-    else:
-        file.write_text(text, encoding="utf-8")
+    write(text, file)
 
 
 @metrics.command("apply")
